@@ -1,0 +1,504 @@
+# Copyright: the patriark.homelab maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Turning a tree, file by file in batches, so that every file is whole at every moment: the old one or the new one.
+
+Each file of a batch is copied under a lease that notices whoever wants to write to it. When all copies are on disk,
+each changes places with its file; when that is on disk too, the old files are removed. A thread waits for the disk while
+the next batch is copied; nothing else is left to it, for two that make many short calls hold each other up. What is still
+to be done is what still lacks the flag, so an interrupted conversion needs no list to go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from ..errors import reason
+from . import kernel
+from .copying import DIRECT_FROM, Copier, Wanted
+from .leases import Leases
+from .staging import (
+    Entry,
+    Report,
+    Resting,
+    Staging,
+    forget,
+    locked,
+    opened,
+    parent_of,
+    remove,
+    set_times,
+    status_of,
+)
+from .survey import Count, Directory, NotDone, Tree, Walk, Wish, join, obstacle
+
+_BATCH_BYTES = 256 * 1024 * 1024
+# Of the free space, for two batches at once leave most to the programs that write meanwhile.
+_SHARE = 8
+_BATCH_FILES = 2000
+_AHEAD = 64
+# Old and new, in the batch that is copied and in the one before it.
+_DESCRIPTORS_OF_A_FILE = 4
+_OTHER_DESCRIPTORS = 64 + _AHEAD
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_MEANWHILE = ("something opened it for writing or changed it meanwhile", "run the task again when nothing does")
+
+
+@dataclass
+class Turned:
+    """What a conversion has done so far."""
+
+    directories: int = 0
+    files: int = 0
+    bytes: int = 0
+    extents_before: int = 0
+    extents_after: int = 0
+    failed: int = 0  # files that an error of the system kept back
+    first_failure: str = ""
+
+    @property
+    def anything(self) -> bool:
+        """Whether anything was changed."""
+        return bool(self.directories or self.files)
+
+
+@dataclass
+class _Copied:
+    """One file of the batch, both its inodes open."""
+
+    entry: Entry
+    source: int
+    target: int
+    status: os.stat_result
+    extents: int
+    swapped: bool = False
+
+
+@dataclass
+class _Batch:
+    copied: list[_Copied] = field(default_factory=list)
+    bytes: int = 0
+
+
+class _Stopped(Exception):
+    """A batch failed as a whole, which is no failure of the file that is copied meanwhile."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    """What stays the same while a file changes places and nobody else does anything to it."""
+    return (
+        status.st_mode,
+        status.st_uid,
+        status.st_gid,
+        status.st_nlink,
+        status.st_size,
+        status.st_mtime_ns,
+    )
+
+
+def _most_files() -> int:
+    """How many files a batch may have, as they stay open; raises the limit of this process."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _BATCH_FILES * _DESCRIPTORS_OF_A_FILE + _OTHER_DESCRIPTORS
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return (allowed - _OTHER_DESCRIPTORS) // _DESCRIPTORS_OF_A_FILE
+
+
+def free_space(descriptor: int) -> int:
+    """How many bytes can still be written to the file system."""
+    room = os.fstatvfs(descriptor)
+    return room.f_bavail * room.f_frsize
+
+
+def _extents(descriptor: int, status: os.stat_result) -> int:
+    return 1 if status.st_size <= status.st_blksize else kernel.extent_count(descriptor)
+
+
+def _read_ahead(files: Iterator[tuple[str, int, int]]) -> Iterator[tuple[str, int, int]]:
+    """Have the kernel read the next files while the first is copied."""
+    waiting: deque[tuple[str, int, int]] = deque()
+    try:
+        for file in files:
+            # Large ones are read around the cache.
+            os.posix_fadvise(file[1], 0, DIRECT_FROM, os.POSIX_FADV_WILLNEED)
+            waiting.append(file)
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft()
+        while waiting:
+            yield waiting.popleft()
+    finally:
+        for _name, descriptor, _flags in waiting:
+            os.close(descriptor)
+
+
+def recover(base: int, shown: str, report: Report) -> None:
+    """Bring to an end what an earlier conversion in this directory left."""
+    with locked(base, shown):
+        _recover(base, shown, report)
+
+
+def _recover(base: int, shown: str, report: Report) -> None:
+    left = Staging.find(base, shown, report)
+    if left is not None:
+        left.settle()
+        left.close()
+    forget(base)
+
+
+class Conversion:
+    """The conversion of one tree, within one subvolume."""
+
+    def __init__(self, tree: Tree, wish: Wish, leases: Leases, turned: Turned, not_done: NotDone) -> None:
+        self._tree = tree
+        self._wish = wish
+        self._leases = leases
+        self._turned = turned
+        self._not_done = not_done
+        self._copier = Copier(wish.nocow)
+        self._most_files = _most_files()
+        self._most_bytes = min(_BATCH_BYTES, free_space(tree.base) // _SHARE)
+        self._batch = _Batch()
+        self._placing: _Batch | None = None
+        self._stages: Iterator[Future[None]] = iter(())
+        self._synced: Future[None] | None = None  # what the batch that is placed waits for
+        self._staging: Staging | None = None
+        self._number = 0
+        self._groups: dict[int, list[str]] = {}
+
+    def run(self, until: float | None) -> bool:
+        """Convert what there is; False where time was up before the end (of time.monotonic).
+
+        OSError where the file system fails as a whole: what was begun is then undone, as far as the system still lets us.
+        """
+        tree = self._tree
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(locked(tree.base, tree.base_path))
+            # Opened first, so that no write that fails on the way to disk goes unnoticed.
+            self._sync_descriptor = stack.enter_context(opened(tree.base, ""))
+            self._thread = stack.enter_context(ThreadPoolExecutor(1))
+            _recover(tree.base, tree.base_path, self._not_done.add)
+            try:
+                ended = all(self._time_is_left(until) for _step in self._steps())
+                self._hand_over()
+                self._wait()
+            except BaseException as exc:
+                with contextlib.suppress(OSError, _Stopped):
+                    self._wait()
+                with contextlib.suppress(OSError):
+                    self._clear_up()
+                if isinstance(exc, _Stopped):
+                    raise exc.error from exc
+                raise
+            self._clear_up()
+        return ended
+
+    def _time_is_left(self, until: float | None) -> bool:
+        return until is None or not self._turned.files or time.monotonic() < until
+
+    def _clear_up(self) -> None:
+        for copied in self._batch.copied + (self._placing.copied if self._placing else []):
+            with contextlib.suppress(OSError):  # closed already, by a batch that failed half-way
+                self._close(copied)
+        if self._staging is not None:
+            os.close(self._staging.descriptor)
+        _recover(self._tree.base, self._tree.base_path, self._not_done.add)
+
+    # --- Walking ---
+
+    def _steps(self) -> Iterator[None]:
+        """Do the work, and yield wherever it may stop."""
+        walk = Walk(self._tree, NotDone())
+        for directory in walk.directories():
+            if self._tree.only is None:
+                self._directory(directory)
+            differing = walk.differing(directory, self._wish.nocow, (Count(), Count()))
+            for name, file, flags in _read_ahead(differing):
+                self._go_on()
+                self._file(join(directory.path, name), file, flags)
+                if len(self._batch.copied) >= self._most_files or self._batch.bytes >= self._most_bytes:
+                    self._hand_over()
+                    yield
+        for places in self._groups.values():
+            if "outside_links" in self._wish.accept:
+                self._group(places)
+            else:
+                self._not_done.obstacle(self._tree.shown(places[0]), "outside_links")
+
+    def _directory(self, directory: Directory) -> None:
+        """Turned before what is in it, so that what others make in it from now on is as it shall be."""
+        flags = directory.flags
+        if bool(flags & kernel.NOCOW_FLAG) == self._wish.nocow or obstacle(flags, self._wish):
+            return
+        try:
+            kernel.turn(directory.descriptor, flags, self._wish.nocow)
+            self._turned.directories += 1
+        except PermissionError:
+            pass  # Another account's, as the survey has said.
+
+    def _file(self, path: str, file: int, flags: int) -> None:
+        """Take over one file that lacks the flag, and the descriptor with it."""
+        status = os.fstat(file)
+        if status.st_size and status.st_nlink == 1 and self._wish.convert and not obstacle(flags, self._wish):
+            self._copy([path], file, flags)
+            return
+        try:
+            if obstacle(flags, self._wish):
+                return
+            if status.st_size == 0:
+                self._empty(path, file, flags)
+            elif self._wish.convert:
+                self._linked(path, status)
+        finally:
+            os.close(file)
+
+    def _empty(self, path: str, file: int, flags: int) -> None:
+        with contextlib.suppress(PermissionError):  # another account's, as the survey has said
+            kernel.turn(file, flags, self._wish.nocow)
+        if bool(kernel.flags(file) & kernel.NOCOW_FLAG) == self._wish.nocow:
+            self._turned.files += 1
+        elif os.fstat(file).st_size:
+            self._not_done.add(self._tree.shown(path), *_MEANWHILE)
+
+    def _linked(self, path: str, status: os.stat_result) -> None:
+        """Wait until all names of a file were met: they are exchanged together."""
+        places = self._groups.setdefault(status.st_ino, [])
+        places.append(path)
+        if len(places) == status.st_nlink:
+            del self._groups[status.st_ino]
+            self._group(places)
+
+    def _group(self, places: list[str]) -> None:
+        try:
+            with opened(self._tree.base, places[0]) as descriptor:
+                file = os.dup(descriptor)
+        except OSError:
+            return  # It was moved or removed meanwhile.
+        self._copy(places, file, kernel.flags(file))
+
+    # --- Copying ---
+
+    def _copy(self, places: list[str], file: int, flags: int) -> None:
+        """Copy one file into the batch, which takes over the descriptor."""
+        try:
+            leased = self._leases.take(file)
+        except PermissionError:  # another account's, as the survey has said
+            os.close(file)
+            return
+        try:
+            if not leased:
+                raise Wanted
+            self._batch.copied.append(self._copied(places, file, flags))
+            return
+        except Wanted:
+            self._not_done.add(self._tree.shown(places[0]), *_MEANWHILE)
+        except OSError as exc:
+            if self._staging is None or exc.errno == errno.EROFS:
+                raise
+            self._failed(places[0], exc)
+        self._leases.close(file)
+
+    def _copied(self, places: list[str], file: int, flags: int) -> _Copied:
+        status = os.fstat(file)
+        try:
+            target, staged = self._duplicate(file, status, flags)
+        except OSError as exc:
+            if exc.errno not in _FULL or self._staging is None:
+                raise
+            # Room comes back when the batches in hand are through, and what was removed is so on disk.
+            kernel.sync_filesystem(self._sync_descriptor)
+            self._hand_over()
+            self._wait()
+            kernel.sync_filesystem(self._sync_descriptor)
+            target, staged = self._duplicate(file, status, flags)
+        self._batch.bytes += status.st_blocks * 512
+        entry = Entry(
+            staged=staged,
+            old=status.st_ino,
+            new=os.fstat(target).st_ino,
+            size=status.st_size,
+            mtime=status.st_mtime_ns,
+            held_flags=flags & kernel.HELD_FLAGS,
+            places=places,
+        )
+        return _Copied(entry, file, target, status, _extents(file, status))
+
+    def _duplicate(self, file: int, status: os.stat_result, flags: int) -> tuple[int, str]:
+        if self._staging is None:
+            self._staging = Staging.make(self._tree.base, self._tree.base_path, self._wish.nocow, self._not_done.add)
+        self._number += 1
+        name = f"{self._number}.copy"
+        return self._copier.copy(file, status, flags, self._staging.descriptor, name), name
+
+    def _failed(self, place: str, error: OSError) -> None:
+        """Note a file that the system does not let us copy, and go on."""
+        shown = self._tree.shown(place)
+        if not self._turned.failed:
+            self._turned.first_failure = f"{shown} ({reason(error)})"
+        self._turned.failed += 1
+        remedy = "make room, then run the task again" if error.errno in _FULL else "mend it, then run the task again"
+        self._not_done.add(shown, f"copying it failed: {reason(error)}", remedy)
+
+    # --- Exchanging ---
+
+    def _hand_over(self) -> None:
+        """Begin to place the batch, once the one before is through."""
+        self._wait()
+        self._placing, self._batch = self._batch, _Batch()
+        self._stages = self._place(self._placing)
+        self._next_stage()
+
+    def _go_on(self) -> None:
+        """Place the batch as far as it goes without waiting."""
+        while self._synced is not None and self._synced.done():
+            self._next_stage()
+
+    def _wait(self) -> None:
+        """Place the batch to the end."""
+        while self._synced is not None:
+            self._next_stage()
+
+    def _next_stage(self) -> None:
+        synced, self._synced = self._synced, None
+        try:
+            if synced is not None:
+                synced.result()
+            self._synced = next(self._stages, None)
+        except OSError as exc:
+            raise _Stopped(exc) from exc
+        if self._synced is None:
+            self._placing = None
+
+    def _place(self, batch: _Batch) -> Iterator[Future[None]]:
+        """Let every copy of the batch take its file's place; goes on only when what it yields has ended well."""
+        staging = self._staging
+        if staging is None or not batch.copied:
+            return
+        directories = self._resting(batch)
+        staging.write_journal([copied.entry for copied in batch.copied], directories)
+        yield self._thread.submit(kernel.sync_filesystem, self._sync_descriptor)
+        self._exchange_all(staging, batch, directories)
+        yield self._thread.submit(kernel.sync_filesystem, self._sync_descriptor)
+        for copied in batch.copied:
+            self._finish(staging, copied)
+        staging.drop_journal()
+
+    def _resting(self, batch: _Batch) -> dict[str, Resting]:
+        """How the directories of the batch look now."""
+        found = {}
+        for path in {os.path.dirname(place) for copied in batch.copied for place in copied.entry.places}:
+            with contextlib.suppress(OSError), opened(self._tree.base, path, os.O_DIRECTORY) as descriptor:
+                status = os.fstat(descriptor)
+                held_flags = kernel.flags(descriptor) & kernel.HELD_FLAGS
+                found[path] = Resting(status.st_ino, status.st_atime_ns, status.st_mtime_ns, held_flags)
+        return found
+
+    def _exchange_all(self, staging: Staging, batch: _Batch, directories: dict[str, Resting]) -> None:
+        with contextlib.ExitStack() as stack:
+            entered: tuple[str, int] | None = None
+            for copied in batch.copied:
+                if len(copied.entry.places) > 1:
+                    self._exchange_group(staging, copied, directories)
+                    continue
+                path, name = os.path.split(copied.entry.places[0])
+                if entered is None or entered[0] != path:
+                    stack.close()
+                    entered = (path, self._enter(path, directories, stack))
+                if entered[1] >= 0:
+                    self._exchange(staging, copied, [(copied.entry.staged, entered[1], name)])
+
+    def _enter(self, path: str, directories: dict[str, Resting], stack: contextlib.ExitStack) -> int:
+        """Open a directory so that names can be exchanged in it, and have it left as it was; -1 where it is not there."""
+        try:
+            descriptor = stack.enter_context(opened(self._tree.base, path, os.O_DIRECTORY))
+        except OSError:
+            return -1
+        status = os.fstat(descriptor)
+        resting = directories.get(path)
+        if resting is not None and resting.held_flags and resting.inode == status.st_ino:
+            flags = kernel.flags(descriptor)
+            kernel.set_flags(descriptor, flags & ~kernel.HELD_FLAGS)
+            stack.callback(kernel.set_flags, descriptor, flags)
+        stack.callback(set_times, descriptor, status.st_atime_ns, status.st_mtime_ns)
+        return descriptor
+
+    def _exchange_group(self, staging: Staging, copied: _Copied, directories: dict[str, Resting]) -> None:
+        with contextlib.ExitStack() as stack:
+            names = []
+            for staged, place in zip(copied.entry.staged_names(), copied.entry.places):
+                path, name = os.path.split(place)
+                directory = self._enter(path, directories, stack)
+                os.link(copied.entry.staged, staged, src_dir_fd=staging.descriptor, dst_dir_fd=staging.descriptor)
+                names.append((staged, directory, name))
+            self._exchange(staging, copied, [place for place in names if place[1] >= 0])
+            # Each name in the staging directory is now either an old one or a copy that found no place.
+            remove(staging.descriptor, copied.entry.staged)
+
+    def _exchange(self, staging: Staging, copied: _Copied, names: list[tuple[str, int, str]]) -> None:
+        """Exchange the names of one file, all of them or none, while its lease is whole and it is what was copied."""
+        entry = copied.entry
+        done: list[tuple[str, int, str]] = []
+        with self._leases.lock:
+            now = os.fstat(copied.source).st_ctime_ns
+            if now != copied.status.st_ctime_ns or not kernel.has_lease(copied.source):
+                return
+            if entry.held_flags:
+                kernel.set_flags(copied.source, kernel.flags(copied.source) & ~kernel.HELD_FLAGS)
+            for place in names:
+                with contextlib.suppress(FileNotFoundError):
+                    if staging.take_place(*place, entry.old, entry.new):
+                        done.append(place)
+            # A name that is missing may have become another one, and must not be parted from the rest.
+            copied.swapped = len(done) == len(entry.places) and self._unchanged(copied)
+            if not copied.swapped:
+                for place in done:
+                    staging.give_back(*place, entry.new)
+            if entry.held_flags:
+                held = copied.target if copied.swapped else copied.source
+                kernel.set_flags(held, kernel.flags(held) | entry.held_flags)
+
+    def _unchanged(self, copied: _Copied) -> bool:
+        return kernel.has_lease(copied.source) and _identity(os.fstat(copied.source)) == _identity(copied.status)
+
+    def _finish(self, staging: Staging, copied: _Copied) -> None:
+        """Remove the old file, or where somebody has asked for it after all, bring it back."""
+        entry = copied.entry
+        if copied.swapped and kernel.has_lease(copied.source):
+            self._turned.files += len(entry.places)
+            self._turned.bytes += entry.size * len(entry.places)
+            self._turned.extents_before += copied.extents
+            self._turned.extents_after += _extents(copied.target, copied.status)
+            for name in entry.staged_names():
+                remove(staging.descriptor, name)
+            self._close(copied)
+            return
+        self._close(copied)
+        staging.settle_entry(entry)
+        remove(staging.descriptor, entry.staged)
+        if self._is_there(entry):
+            self._not_done.add(self._tree.shown(entry.places[0]), *_MEANWHILE)
+
+    def _is_there(self, entry: Entry) -> bool:
+        """Whether the old file still has a name of those that it had: one that was removed meanwhile is nobody's loss."""
+        for place in entry.places:
+            with contextlib.suppress(OSError), parent_of(self._tree.base, place) as (directory, name):
+                there = status_of(directory, name)
+                if there is not None and there.st_ino == entry.old:
+                    return True
+        return False
+
+    def _close(self, copied: _Copied) -> None:
+        os.close(copied.target)
+        self._leases.close(copied.source)
