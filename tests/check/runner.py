@@ -34,28 +34,41 @@ class Step(NamedTuple):
 
     @property
     def log(self) -> pathlib.Path:
-        return LOGS / f"{self.part}-{self.name}.log".replace("/", "-")
+        return log_of(self.part, self.name)
 
 
-def run(steps: Sequence[Step], started: float, ceiling: float) -> int:
-    """Run all steps; print a line for each and the totals; return the exit status.
+class Outcome(NamedTuple):
+    """How a step went."""
+
+    step: Step
+    passed: bool
+    seconds: float
+
+
+def log_of(part: str, name: str) -> pathlib.Path:
+    """Where a step's output goes."""
+    return LOGS / f"{part}-{name}.log".replace("/", "-")
+
+
+def run(steps: Sequence[Step], started: float, ceiling: float) -> list[Outcome]:
+    """Run all steps; print a line for each and the totals.
 
     All times are since the machine's start, as /proc/uptime has them: the clock may be set meanwhile.
     """
     end = started + ceiling
-    results: list[bool] = []
+    results: list[Outcome] = []
     with _stopped_by_signals():
         together = [step for step in steps if not step.alone]
         with concurrent.futures.ThreadPoolExecutor(_LANES) as lanes:
             results += lanes.map(lambda step: _run_step(step, end), together)
         results += [_run_step(step, end) for step in steps if step.alone]
-    failed = results.count(False)
+    failed = sum(not outcome.passed for outcome in results)
     print(f"Whole run: {_now() - started:.0f} s")
     print(f"{len(results) - failed} passed, {failed} failed", flush=True)
-    return 1 if failed else 0
+    return results
 
 
-def _run_step(step: Step, end: float) -> bool:
+def _run_step(step: Step, end: float) -> Outcome:
     start = _now()
     trouble = _trouble(step, end) if not _stop.is_set() else "not started: stopped"
     seconds = _now() - start
@@ -65,7 +78,7 @@ def _run_step(step: Step, end: float) -> bool:
         if trouble:
             tail = step.log.read_text(errors="replace").splitlines()[-_LAST_LINES:] if step.log.exists() else []
             print("\n".join(f"    {line}" for line in [*tail, trouble, f"The whole log: {step.log}"]), flush=True)
-    return not trouble
+    return Outcome(step, not trouble, round(seconds, 1))
 
 
 def _trouble(step: Step, end: float) -> str:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from runner import CHECKOUT, Step
+from runner import CHECKOUT, Step, log_of
 
 _COLLECTION = CHECKOUT / "tests" / "output" / "collections" / "ansible_collections" / "patriark" / "homelab"
 _ANSIBLE = {"ANSIBLE_COLLECTIONS_PATH": str(_COLLECTION.parents[2]), "PYTHONPATH": str(_COLLECTION.parents[2])}
@@ -100,7 +100,8 @@ def _found(part: str, folder: str, minutes: int) -> list[Step]:
 
 def _pytest(part: str, name: str, path: str, python: str, minutes: int = 5, as_root: bool = False) -> Step:
     seed = f"--hypothesis-seed={os.environ['CHECK_SEED']}"
-    command = [*(_AS_ROOT if as_root else []), python, "-m", "pytest", "-q", "-p", "no:cacheprovider", seed, path]
+    counts = f"--junit-xml={log_of(part, name).with_suffix('.xml')}"
+    command = [*(_AS_ROOT if as_root else []), python, "-m", "pytest", "-q", "-p", "no:cacheprovider", seed, counts, path]
     return Step(part, name, [command], minutes * _MINUTE, env=_ANSIBLE)
 
 

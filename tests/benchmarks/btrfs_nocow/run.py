@@ -7,13 +7,15 @@ python3 tests/benchmarks/btrfs_nocow/run.py --size small|full
 
 Both sides take turns, each on a new file system whose files are not cached. What a person does is: copy the tree into
 a new directory with chattr +C, sync, let the two change places, remove the old one, sync. It keeps less (a writer loses
-bytes, hard links to elsewhere, directory times), which is not held against it.
+bytes, hard links to elsewhere, directory times), which is not held against it. bare.c tells how much of a conversion of
+small files is the kernel's own.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import importlib
 import json
 import os
@@ -33,13 +35,14 @@ results = importlib.import_module("results")
 filesystem = importlib.import_module("loop_btrfs.filesystem")
 Filesystem, command = filesystem.Filesystem, filesystem.command
 
+PROGRAM = HERE.parents[1] / "output" / "bare"
 MIB = 1 << 20
 # Small sizes only show that it runs: there the start of Python counts more than the work.
 SIZES = {
     "small": {"rounds": 1, "done": 20_000, "large": 64 * MIB, "tiny": 5_000, "memory": 20_000},
     "full": {"rounds": 3, "done": 200_000, "large": 768 * MIB, "tiny": 100_000, "memory": 1_000_000},
 }
-AIMS = {"nothing to do, warm": 0.5, "nothing to do, cold": 1.2, "large files": 0.7, "tiny files": 1.0}
+AIMS = {"nothing to do, warm": 0.5, "nothing to do, cold": 1.2, "large files": 0.7, "tiny files": 1.0, "tiny files, bare": "-"}
 MEMORY_AIM_MIB = 60
 A_DIRECTORY = 1000
 
@@ -152,13 +155,28 @@ def nothing_to_do(size: dict[str, int]) -> Iterator[tuple[str, dict[str, object]
 
 
 def conversions(size: dict[str, int]) -> Iterator[tuple[str, dict[str, object]]]:
-    for name, count, length in (("large files", 2, size["large"]), ("tiny files", size["tiny"], 4096)):
+    for name, count, length, work in (
+        ("large files", 2, size["large"], converted),
+        ("tiny files", size["tiny"], 4096, converted),
+        ("tiny files, bare", size["tiny"], 4096, exchanged_only(size["tiny"] // A_DIRECTORY)),
+    ):
 
         def fresh(work: Callable[[str], object], count: int = count, length: int = length) -> float:
             with tree(count, length) as (_filesystem, top):
                 return seconds(work, top)
 
-        yield name, in_turns(size["rounds"], lambda fresh=fresh: fresh(by_hand), lambda fresh=fresh: fresh(converted))
+        yield name, in_turns(size["rounds"], functools.partial(fresh, by_hand), functools.partial(fresh, work))
+
+
+def exchanged_only(directories: int) -> Callable[[str], object]:
+    """What no conversion can do without, in C: each file copied, exchanged and removed, with no safety at all."""
+
+    def work(top: str) -> None:
+        command(str(PROGRAM), top, str(directories))
+
+    PROGRAM.parent.mkdir(exist_ok=True)
+    command("cc", "-O2", "-o", str(PROGRAM), str(HERE / "bare.c"))
+    return work
 
 
 def memory(size: dict[str, int]) -> int:
@@ -173,6 +191,7 @@ def main() -> int:
     parser.add_argument("--size", choices=SIZES, default="small")
     name = parser.parse_args().size
     size = SIZES[name]
+    used = memory(size)  # first, for a compiler is among the programs that run later
     rows = {}
     print(f"{'work':<22}{'theirs s':>10}{'ours s':>10}{'ratio':>8}{'aim':>6}")
     for source in (nothing_to_do, conversions):
@@ -180,7 +199,6 @@ def main() -> int:
             rows[work] = row
             theirs, ours = (statistics.median(row[f"{who}_seconds"]) for who in ("theirs", "ours"))
             print(f"{work:<22}{theirs:>10.3f}{ours:>10.3f}{row['ratio']:>8}{AIMS[work]:>6}", flush=True)
-    used = memory(size)
     print(f"memory at {size['memory']} files: {used} MiB, aim under {MEMORY_AIM_MIB}")
     if name == "full":
         figures = {"sizes": size, "rows": rows, "aims": AIMS, "memory_mib": used, "memory_aim_mib": MEMORY_AIM_MIB}

@@ -44,9 +44,14 @@ def finished(tree, before, call):
     assert not convert_here(tree, **_OPTIONS)["changed"]
 
 
-def test_a_kill_at_any_call_leaves_every_file_whole_and_the_next_run_finishes(fresh, found, chance, full):
+def test_a_kill_at_any_call_leaves_every_file_whole_and_the_next_run_finishes(
+    fresh, found, chance, full, record_property
+):
     """Fails where the staging directory is simply removed at the start: immutable flags and directory times are lost."""
-    for call in found if full else sample(found, chance, 32):
+    tried = found if full else sample(found, chance, 32)
+    record_property("kills", len(tried))
+    record_property("calls", len(found))
+    for call in tried:
         with fresh() as filesystem:
             tree = f"{filesystem.path}/tree"
             before, meanwhile = manifest(tree), manifest(tree, ended=False)
@@ -56,9 +61,14 @@ def test_a_kill_at_any_call_leaves_every_file_whole_and_the_next_run_finishes(fr
 
 
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO", "EROFS"])
-def test_an_error_at_any_call_is_said_cleared_up_and_the_next_run_finishes(fresh, found, chance, full, error):
+def test_an_error_at_any_call_is_said_cleared_up_and_the_next_run_finishes(
+    fresh, found, chance, full, error, record_property
+):
     """Fails where the copy at hand is not removed when the write of it fails."""
-    for call in found if full else sample(found, chance, 16):
+    tried = found if full else sample(found, chance, 16)
+    record_property("errors", len(tried))
+    record_property("calls", len(found))
+    for call in tried:
         with fresh() as filesystem:
             tree = f"{filesystem.path}/tree"
             before, meanwhile = manifest(tree), manifest(tree, ended=False)

@@ -199,9 +199,11 @@ class Meddler:
         getattr(self, self._chance.choice(("create", "rename", "link", "delete", "replace", "append")))()
 
 
-def test_a_program_that_changes_the_tree_all_the_while_finds_it_as_it_left_it(shelf, chance, full):
+def test_a_program_that_changes_the_tree_all_the_while_finds_it_as_it_left_it(shelf, chance, full, record_property):
     """Fails where leases are ignored (bytes appended are lost), and where copies are renamed over their files."""
-    for _round in range(20 if full else 1):
+    rounds = 20 if full else 1
+    record_property("rounds", rounds)
+    for _round in range(rounds):
         with Filesystem("800M", owner=shelf) as filesystem:
             top = f"{filesystem.path}/tree"
             os.mkdir(top)

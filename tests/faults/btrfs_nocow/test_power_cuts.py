@@ -67,7 +67,9 @@ def cut(filesystem, shelf, chance, number):
     return taken
 
 
-def test_a_power_cut_at_any_moment_leaves_every_file_whole_and_the_next_run_finishes(fresh, shelf, chance, full):
+def test_a_power_cut_at_any_moment_leaves_every_file_whole_and_the_next_run_finishes(
+    fresh, shelf, chance, full, record_property
+):
     """Fails where nothing is brought to disk before the old files are removed: files are then empty or cut off."""
     wanted, met, states = 100 if full else 8, 0, set()
     while met < wanted:
@@ -88,4 +90,5 @@ def test_a_power_cut_at_any_moment_leaves_every_file_whole_and_the_next_run_fini
                 assert differences(before, manifest(tree)) == [], image
                 assert (copy_on_write(tree), leftovers(tree)) == ([], []), image
             met += 1
+    record_property("power_cuts", met)
     assert True in states, "no cut came before the conversion's end"

@@ -82,12 +82,15 @@ def mounted(shelf):
         yield os.fsencode(filesystem.path)
 
 
-def test_random_trees(mounted, full):
+def test_random_trees(mounted, full, record_property):
     """Fails where owner and mode are given in the wrong order (set-id bits are lost), and where holes are copied as zeros."""
+
+    examples = 300 if full else 25
+    record_property("trees", examples)
 
     @seed(int(os.environ.get("CHECK_SEED", "1")))
     @settings(
-        max_examples=300 if full else 25,
+        max_examples=examples,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),

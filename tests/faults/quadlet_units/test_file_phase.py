@@ -145,13 +145,15 @@ CHANGES = {"first": (NONE, OLD), "update": (OLD, NEW), "absent": (NEW, NONE)}
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_fault_anywhere_leaves_whole_files_and_the_next_run_completes(tmp_path, change):
+def test_a_fault_anywhere_leaves_whole_files_and_the_next_run_completes(tmp_path, change, record_property):
     old, new = CHANGES[change]
     (tmp_path / "whole").mkdir()
     cases = [(name, count, fault) for name, count in Home(tmp_path / "whole", old, new).calls() for fault in FAULTS]
     assert len(cases) > 40, "the trace holds the run's calls"
     chosen = random.Random(SEED).sample(cases, SAMPLE) if SAMPLE else cases
     print(f"CHECK_SEED={SEED}: {len(chosen)} of {len(cases)} faults")
+    record_property("faults", len(chosen))
+    record_property("possible", len(cases))
     for number, (name, count, fault) in enumerate(chosen):
         folder = tmp_path / str(number)
         folder.mkdir()

@@ -147,7 +147,7 @@ def merged(old: object, new: object) -> object:
     return as_served(new) if isinstance(new, str) else new
 
 
-def test_damaged_files_are_read_as_homepage_reads_them_or_refused(js_yaml):
+def test_damaged_files_are_read_as_homepage_reads_them_or_refused(js_yaml, record_property):
     chance = random.Random(os.environ.get("CHECK_SEED", "1"))
     files = [case.before for case in CASES if "\udcfc" not in case.before]
     read = 0
@@ -157,4 +157,6 @@ def test_damaged_files_are_read_as_homepage_reads_them_or_refused(js_yaml):
             start = chance.randint(0, len(text))
             text = text[:start] + chance.choice([*SCRAPS, ""]) + text[start + chance.choice([0, 0, 0, 1, 2, 5]):]
         read += check_reading(text, js_yaml)
+    record_property("files", SAMPLES)
+    record_property("read", read)
     assert read > SAMPLES / 10, "nearly everything was refused, so nothing was compared"

@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shutil
+from collections.abc import Callable
 
 import pytest
 from ansible_collections.patriark.homelab.plugins.module_utils.errors import HomelabError
@@ -79,7 +80,10 @@ def generator(request: pytest.FixtureRequest, host: object) -> str:
     return generators.OWN if request.param == "own" else generators.NEWER
 
 
-def test_the_same_services_with_the_same_images(host, generator: str, tmp_path: pathlib.Path) -> None:
+def test_the_same_services_with_the_same_images(
+    host, generator: str, tmp_path: pathlib.Path, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("trees", SIZE)
     rules = rules_of(generators.version(host, generator))
     trees = {f"{seed:06}": random_units.tree(seed) for seed in range(SEED, SEED + SIZE)}
     for name, files in trees.items():
@@ -91,7 +95,9 @@ def test_the_same_services_with_the_same_images(host, generator: str, tmp_path: 
         )
 
 
-def test_a_pinned_unit_runs_the_pin(host, generator: str, tmp_path: pathlib.Path) -> None:
+def test_a_pinned_unit_runs_the_pin(
+    host, generator: str, tmp_path: pathlib.Path, record_property: Callable[[str, object], None]
+) -> None:
     """Whatever could be pinned, by either method, the generator then runs it, and nothing else has changed."""
     rules = rules_of(generators.version(host, generator))
     pinned = {}
@@ -112,6 +118,7 @@ def test_a_pinned_unit_runs_the_pin(host, generator: str, tmp_path: pathlib.Path
                 pinned[name] = before
             except HomelabError:
                 shutil.rmtree(tmp_path / name)
+    record_property("pinned", len(pinned))
     assert len(pinned) > SIZE / 20
     answers = generators.ask(host, generator, tmp_path)
     for name, before in pinned.items():

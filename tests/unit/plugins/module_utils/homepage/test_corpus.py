@@ -35,7 +35,8 @@ def naive(case):
     return yaml.safe_dump(groups)
 
 
-def test_there_are_sixty_files_and_each_has_a_sentence_of_its_own():
+def test_there_are_sixty_files_and_each_has_a_sentence_of_its_own(record_property):
+    record_property("files", len(CASES))
     assert len({case.naive for case in CASES}) >= 60
     assert len({case.naive for case in CASES}) == len({case.name for case in CASES}) == len({(case.before, str(case.tile)) for case in CASES}) == len(CASES)
 

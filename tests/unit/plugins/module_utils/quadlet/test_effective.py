@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,10 @@ def bases(case: dict[str, Any], root: Path) -> list[Base]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-def test_as_the_generator_says(case: dict[str, Any], tmp_path: Path) -> None:
+def test_as_the_generator_says(
+    case: dict[str, Any], tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("cases", 1)
     lay(case, tmp_path)
     units = Units(scan(bases(case, tmp_path), DEBIAN_13))
     made = {units.service(name) for name in units.tree.units if units.refusal(name) is None}
