@@ -211,7 +211,7 @@ unchecked:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.btrfs import nocow
-from ..module_utils.btrfs.survey import Wish
+from ..module_utils.btrfs.obstacles import Wish
 from ..module_utils.btrfs.target import Creation
 from ..module_utils.errors import HomelabError
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 from ansible_collections.patriark.homelab.plugins.module_utils.btrfs import conversion, nocow
-from ansible_collections.patriark.homelab.plugins.module_utils.btrfs.survey import Wish
+from ansible_collections.patriark.homelab.plugins.module_utils.btrfs.obstacles import Wish
 from ansible_collections.patriark.homelab.plugins.module_utils.btrfs.target import Creation
 from ansible_collections.patriark.homelab.plugins.module_utils.errors import HomelabError
 

@@ -19,26 +19,15 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 
 from ..errors import reason
 from . import kernel
 from .copying import DIRECT_FROM, Copier, Wanted
 from .leases import Leases
-from .staging import (
-    Entry,
-    Report,
-    Resting,
-    Staging,
-    forget,
-    locked,
-    opened,
-    parent_of,
-    remove,
-    set_times,
-    status_of,
-)
-from .survey import Count, Directory, NotDone, Tree, Walk, Wish, join, obstacle
+from .obstacles import NotDone, Wish, obstacle
+from .placing import MEANWHILE, Batch, Copied, Placing, Turned, extents_of
+from .staging import Entry, Report, Staging, forget, locked, opened
+from .walk import Count, Directory, Tree, Walk, join
 
 _BATCH_BYTES = 256 * 1024 * 1024
 # Of the free space, for two batches at once leave most to the programs that write meanwhile.
@@ -49,43 +38,6 @@ _AHEAD = 64
 _DESCRIPTORS_OF_A_FILE = 4
 _OTHER_DESCRIPTORS = 64 + _AHEAD
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_MEANWHILE = ("something opened it for writing or changed it meanwhile", "run the task again when nothing does")
-
-
-@dataclass
-class Turned:
-    """What a conversion has done so far."""
-
-    directories: int = 0
-    files: int = 0
-    bytes: int = 0
-    extents_before: int = 0
-    extents_after: int = 0
-    failed: int = 0  # files that an error of the system kept back
-    first_failure: str = ""
-
-    @property
-    def anything(self) -> bool:
-        """Whether anything was changed."""
-        return bool(self.directories or self.files)
-
-
-@dataclass
-class _Copied:
-    """One file of the batch, both its inodes open."""
-
-    entry: Entry
-    source: int
-    target: int
-    status: os.stat_result
-    extents: int
-    swapped: bool = False
-
-
-@dataclass
-class _Batch:
-    copied: list[_Copied] = field(default_factory=list)
-    bytes: int = 0
 
 
 class _Stopped(Exception):
@@ -94,18 +46,6 @@ class _Stopped(Exception):
     def __init__(self, error: OSError) -> None:
         super().__init__(str(error))
         self.error = error
-
-
-def _identity(status: os.stat_result) -> tuple[int, ...]:
-    """What stays the same while a file changes places and nobody else does anything to it."""
-    return (
-        status.st_mode,
-        status.st_uid,
-        status.st_gid,
-        status.st_nlink,
-        status.st_size,
-        status.st_mtime_ns,
-    )
 
 
 def _most_files() -> int:
@@ -121,10 +61,6 @@ def free_space(descriptor: int) -> int:
     """How many bytes can still be written to the file system."""
     room = os.fstatvfs(descriptor)
     return room.f_bavail * room.f_frsize
-
-
-def _extents(descriptor: int, status: os.stat_result) -> int:
-    return 1 if status.st_size <= status.st_blksize else kernel.extent_count(descriptor)
 
 
 def _read_ahead(files: Iterator[tuple[str, int, int]]) -> Iterator[tuple[str, int, int]]:
@@ -170,8 +106,8 @@ class Conversion:
         self._copier = Copier(wish.nocow)
         self._most_files = _most_files()
         self._most_bytes = min(_BATCH_BYTES, free_space(tree.base) // _SHARE)
-        self._batch = _Batch()
-        self._placing: _Batch | None = None
+        self._batch = Batch()
+        self._placing: Batch | None = None
         self._stages: Iterator[Future[None]] = iter(())
         self._synced: Future[None] | None = None  # what the batch that is placed waits for
         self._staging: Staging | None = None
@@ -211,7 +147,7 @@ class Conversion:
     def _clear_up(self) -> None:
         for copied in self._batch.copied + (self._placing.copied if self._placing else []):
             with contextlib.suppress(OSError):  # closed already, by a batch that failed half-way
-                self._close(copied)
+                copied.close(self._leases)
         if self._staging is not None:
             os.close(self._staging.descriptor)
         _recover(self._tree.base, self._tree.base_path, self._not_done.add)
@@ -270,7 +206,7 @@ class Conversion:
         if bool(kernel.flags(file) & kernel.NOCOW_FLAG) == self._wish.nocow:
             self._turned.files += 1
         elif os.fstat(file).st_size:
-            self._not_done.add(self._tree.shown(path), *_MEANWHILE)
+            self._not_done.add(self._tree.shown(path), *MEANWHILE)
 
     def _linked(self, path: str, status: os.stat_result) -> None:
         """Wait until all names of a file were met: they are exchanged together."""
@@ -303,14 +239,14 @@ class Conversion:
             self._batch.copied.append(self._copied(places, file, flags))
             return
         except Wanted:
-            self._not_done.add(self._tree.shown(places[0]), *_MEANWHILE)
+            self._not_done.add(self._tree.shown(places[0]), *MEANWHILE)
         except OSError as exc:
             if self._staging is None or exc.errno == errno.EROFS:
                 raise
             self._failed(places[0], exc)
         self._leases.close(file)
 
-    def _copied(self, places: list[str], file: int, flags: int) -> _Copied:
+    def _copied(self, places: list[str], file: int, flags: int) -> Copied:
         status = os.fstat(file)
         try:
             target, staged = self._duplicate(file, status, flags)
@@ -333,7 +269,7 @@ class Conversion:
             held_flags=flags & kernel.HELD_FLAGS,
             places=places,
         )
-        return _Copied(entry, file, target, status, _extents(file, status))
+        return Copied(entry, file, target, status, extents_of(file, status))
 
     def _duplicate(self, file: int, status: os.stat_result, flags: int) -> tuple[int, str]:
         if self._staging is None:
@@ -351,13 +287,19 @@ class Conversion:
         remedy = "make room, then run the task again" if error.errno in _FULL else "mend it, then run the task again"
         self._not_done.add(shown, f"copying it failed: {reason(error)}", remedy)
 
-    # --- Exchanging ---
+    # --- Placing ---
+
+    def _sync(self) -> Future[None]:
+        """Have the disk take all that was written, while something else is done."""
+        return self._thread.submit(kernel.sync_filesystem, self._sync_descriptor)
 
     def _hand_over(self) -> None:
         """Begin to place the batch, once the one before is through."""
         self._wait()
-        self._placing, self._batch = self._batch, _Batch()
-        self._stages = self._place(self._placing)
+        self._placing, self._batch = self._batch, Batch()
+        if self._staging is not None and self._placing.copied:
+            placing = Placing(self._tree, self._staging, self._leases, self._turned, self._not_done)
+            self._stages = placing.stages(self._placing, self._sync)
         self._next_stage()
 
     def _go_on(self) -> None:
@@ -380,125 +322,3 @@ class Conversion:
             raise _Stopped(exc) from exc
         if self._synced is None:
             self._placing = None
-
-    def _place(self, batch: _Batch) -> Iterator[Future[None]]:
-        """Let every copy of the batch take its file's place; goes on only when what it yields has ended well."""
-        staging = self._staging
-        if staging is None or not batch.copied:
-            return
-        directories = self._resting(batch)
-        staging.write_journal([copied.entry for copied in batch.copied], directories)
-        yield self._thread.submit(kernel.sync_filesystem, self._sync_descriptor)
-        self._exchange_all(staging, batch, directories)
-        yield self._thread.submit(kernel.sync_filesystem, self._sync_descriptor)
-        for copied in batch.copied:
-            self._finish(staging, copied)
-        staging.drop_journal()
-
-    def _resting(self, batch: _Batch) -> dict[str, Resting]:
-        """How the directories of the batch look now."""
-        found = {}
-        for path in {os.path.dirname(place) for copied in batch.copied for place in copied.entry.places}:
-            with contextlib.suppress(OSError), opened(self._tree.base, path, os.O_DIRECTORY) as descriptor:
-                status = os.fstat(descriptor)
-                held_flags = kernel.flags(descriptor) & kernel.HELD_FLAGS
-                found[path] = Resting(status.st_ino, status.st_atime_ns, status.st_mtime_ns, held_flags)
-        return found
-
-    def _exchange_all(self, staging: Staging, batch: _Batch, directories: dict[str, Resting]) -> None:
-        with contextlib.ExitStack() as stack:
-            entered: tuple[str, int] | None = None
-            for copied in batch.copied:
-                if len(copied.entry.places) > 1:
-                    self._exchange_group(staging, copied, directories)
-                    continue
-                path, name = os.path.split(copied.entry.places[0])
-                if entered is None or entered[0] != path:
-                    stack.close()
-                    entered = (path, self._enter(path, directories, stack))
-                if entered[1] >= 0:
-                    self._exchange(staging, copied, [(copied.entry.staged, entered[1], name)])
-
-    def _enter(self, path: str, directories: dict[str, Resting], stack: contextlib.ExitStack) -> int:
-        """Open a directory so that names can be exchanged in it, and have it left as it was; -1 where it is not there."""
-        try:
-            descriptor = stack.enter_context(opened(self._tree.base, path, os.O_DIRECTORY))
-        except OSError:
-            return -1
-        status = os.fstat(descriptor)
-        resting = directories.get(path)
-        if resting is not None and resting.held_flags and resting.inode == status.st_ino:
-            flags = kernel.flags(descriptor)
-            kernel.set_flags(descriptor, flags & ~kernel.HELD_FLAGS)
-            stack.callback(kernel.set_flags, descriptor, flags)
-        stack.callback(set_times, descriptor, status.st_atime_ns, status.st_mtime_ns)
-        return descriptor
-
-    def _exchange_group(self, staging: Staging, copied: _Copied, directories: dict[str, Resting]) -> None:
-        with contextlib.ExitStack() as stack:
-            names = []
-            for staged, place in zip(copied.entry.staged_names(), copied.entry.places):
-                path, name = os.path.split(place)
-                directory = self._enter(path, directories, stack)
-                os.link(copied.entry.staged, staged, src_dir_fd=staging.descriptor, dst_dir_fd=staging.descriptor)
-                names.append((staged, directory, name))
-            self._exchange(staging, copied, [place for place in names if place[1] >= 0])
-            # Each name in the staging directory is now either an old one or a copy that found no place.
-            remove(staging.descriptor, copied.entry.staged)
-
-    def _exchange(self, staging: Staging, copied: _Copied, names: list[tuple[str, int, str]]) -> None:
-        """Exchange the names of one file, all of them or none, while its lease is whole and it is what was copied."""
-        entry = copied.entry
-        done: list[tuple[str, int, str]] = []
-        with self._leases.lock:
-            now = os.fstat(copied.source).st_ctime_ns
-            if now != copied.status.st_ctime_ns or not kernel.has_lease(copied.source):
-                return
-            if entry.held_flags:
-                kernel.set_flags(copied.source, kernel.flags(copied.source) & ~kernel.HELD_FLAGS)
-            for place in names:
-                with contextlib.suppress(FileNotFoundError):
-                    if staging.take_place(*place, entry.old, entry.new):
-                        done.append(place)
-            # A name that is missing may have become another one, and must not be parted from the rest.
-            copied.swapped = len(done) == len(entry.places) and self._unchanged(copied)
-            if not copied.swapped:
-                for place in done:
-                    staging.give_back(*place, entry.new)
-            if entry.held_flags:
-                held = copied.target if copied.swapped else copied.source
-                kernel.set_flags(held, kernel.flags(held) | entry.held_flags)
-
-    def _unchanged(self, copied: _Copied) -> bool:
-        return kernel.has_lease(copied.source) and _identity(os.fstat(copied.source)) == _identity(copied.status)
-
-    def _finish(self, staging: Staging, copied: _Copied) -> None:
-        """Remove the old file, or where somebody has asked for it after all, bring it back."""
-        entry = copied.entry
-        if copied.swapped and kernel.has_lease(copied.source):
-            self._turned.files += len(entry.places)
-            self._turned.bytes += entry.size * len(entry.places)
-            self._turned.extents_before += copied.extents
-            self._turned.extents_after += _extents(copied.target, copied.status)
-            for name in entry.staged_names():
-                remove(staging.descriptor, name)
-            self._close(copied)
-            return
-        self._close(copied)
-        staging.settle_entry(entry)
-        remove(staging.descriptor, entry.staged)
-        if self._is_there(entry):
-            self._not_done.add(self._tree.shown(entry.places[0]), *_MEANWHILE)
-
-    def _is_there(self, entry: Entry) -> bool:
-        """Whether the old file still has a name of those that it had: one that was removed meanwhile is nobody's loss."""
-        for place in entry.places:
-            with contextlib.suppress(OSError), parent_of(self._tree.base, place) as (directory, name):
-                there = status_of(directory, name)
-                if there is not None and there.st_ino == entry.old:
-                    return True
-        return False
-
-    def _close(self, copied: _Copied) -> None:
-        os.close(copied.target)
-        self._leases.close(copied.source)

@@ -21,7 +21,7 @@ from typing import Any, Callable
 
 from ..errors import HomelabError, reason
 from . import kernel
-from .survey import STAGING, TIMES, open_below
+from .walk import STAGING, TIMES, open_below
 
 _JOURNAL = "journal"
 _COPY = ".copy"

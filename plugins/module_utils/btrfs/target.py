@@ -18,7 +18,7 @@ from .. import files, mounts
 from ..errors import HomelabError, reason
 from . import kernel
 from .staging import locked
-from .survey import STAGING, Tree
+from .walk import STAGING, Tree
 
 # Everything in the first, and exactly the second, is the system's own.
 _SYSTEM = ("/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/sbin", "/usr")
