@@ -198,7 +198,7 @@ unchecked:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.errors import HomelabError
-from ..module_utils.quadlet import deployment
+from ..module_utils.quadlet.deployment import deploy
 
 
 def main() -> None:
@@ -228,7 +228,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = deployment.deploy(module.params, module.check_mode)
+        result = deploy.deploy(module.params, module.check_mode)
     except HomelabError as exc:
         module.fail_json(msg=exc.message, **exc.details)
     for note in result["unchecked"]:

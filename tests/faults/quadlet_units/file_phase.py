@@ -11,8 +11,8 @@ import os
 import sys
 
 from ansible_collections.patriark.homelab.plugins.module_utils.errors import HomelabError
-from ansible_collections.patriark.homelab.plugins.module_utils.quadlet import deployment_files
-from ansible_collections.patriark.homelab.plugins.module_utils.quadlet.deployment_request import read_request
+from ansible_collections.patriark.homelab.plugins.module_utils.quadlet.deployment import own_files
+from ansible_collections.patriark.homelab.plugins.module_utils.quadlet.deployment.request import read_request
 
 BEGIN = "/here-begins-the-file-phase"
 
@@ -24,11 +24,11 @@ def main() -> int:
     with contextlib.suppress(OSError):
         os.rmdir(BEGIN)
     try:
-        recorded = deployment_files.read_record(request.record, home)
-        found = deployment_files.on_disk({*request.everything, *recorded.paths})
-        changes = deployment_files.file_changes(request, recorded.paths, found)
-        deployment_files.remove_leftovers(request, recorded)
-        deployment_files.write(request, home, recorded, changes)
+        recorded = own_files.read_record(request.record, home)
+        found = own_files.on_disk({*request.everything, *recorded.paths})
+        changes = own_files.file_changes(request, recorded.paths, found)
+        own_files.remove_leftovers(request, recorded)
+        own_files.write(request, home, recorded, changes)
     except HomelabError as exc:
         print(exc.message, file=sys.stderr)
         return 3

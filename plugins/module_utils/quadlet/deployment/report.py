@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .. import files
-from ..files import Change
-from ..podman import Container
-from ..systemd import State
-from .deployment_plan import Plan, Step
-from .deployment_request import Request
-from .deployment_seen import Seen
-from .generator import Service
+from ... import files
+from ...files import Change
+from ...podman import Container
+from ...systemd import State
+from ..generator import Service
+from .plan import Plan, Step
+from .request import Request
+from .seen import Seen
 
 # A program that dies of its configuration does so at once; what ends sooner after its start was never up.
 _SETTLED = 1.0

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..errors import HomelabError
-from .search_path import RECORD
+from ...errors import HomelabError
+from ..search_path import RECORD
 
 # The generator never searches a directory whose name ends in .d, and a hidden set would be hard to find.
 _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(?<!\.d)")

@@ -10,17 +10,17 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import account, files, podman, systemd
-from ..account import Account
-from ..errors import HomelabError
-from . import deployment_files, deployment_seen
-from .deployment_plan import Plan, drifted, make_plan, remade
-from .deployment_refusals import refuse, refuse_remade
-from .deployment_report import report, trouble
-from .deployment_request import Request, read_request
-from .deployment_seen import Seen
-from .generator import Service
-from .rules import found_version, rules_of
+from ... import account, files, podman, systemd
+from ...account import Account
+from ...errors import HomelabError
+from ..generator import Service
+from ..rules import found_version, rules_of
+from . import own_files
+from .plan import Plan, drifted, make_plan, remade
+from .refusals import refuse, refuse_remade
+from .report import report, trouble
+from .request import Request, read_request
+from .seen import Seen, look, look_at_files, no_account
 
 _SEARCH_DIRECTORY = ".config/containers/systemd"
 _OLDEST_PODMAN = (5, 4)
@@ -37,7 +37,7 @@ def deploy(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]:
             raise
         request = read_request(parameters, f"/home/{user}", f"/home/{user}/{_SEARCH_DIRECTORY}")
         return _predict(
-            request, deployment_seen.no_account(request, f"there is no account {user} on this host yet."), []
+            request, no_account(request, f"there is no account {user} on this host yet."), []
         )
     result = account.run_as(who, lambda: _deploy_as(who, parameters, check))
     failed = result.pop("failed", {})
@@ -64,9 +64,9 @@ def _deploy_as(who: Account, parameters: Mapping[str, Any], check: bool) -> dict
     if blind or version is None:
         if not check:
             raise HomelabError(blind)
-        return _predict(request, deployment_seen.look_at_files(request, who.home, blind), [])
+        return _predict(request, look_at_files(request, who.home, blind), [])
     with files.locked(who.runtime_dir):
-        seen = deployment_seen.look(request, who, version)
+        seen = look(request, who, version)
         unchecked = refuse(request, seen, f"{who.runtime_dir}/systemd/generator", rules_of(version).extensions, check)
         changed = remade(seen.services, seen.loaded)
         refuse_remade(
@@ -150,8 +150,8 @@ def _apply(request: Request, who: Account, seen: Seen, plan: Plan) -> None:
     leaving = [service for service in plan.having("remove") if not service.is_template]
     if leaving:
         systemd.stop([service.name for service in leaving])
-    deployment_files.remove_leftovers(request, seen.recorded)
-    deployment_files.write(request, who.home, seen.recorded, plan.changes)
+    own_files.remove_leftovers(request, seen.recorded)
+    own_files.write(request, who.home, seen.recorded, plan.changes)
     anew = plan.having("remake")
     if anew:
         systemd.stop([service.name for service in anew])

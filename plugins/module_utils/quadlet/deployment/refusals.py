@@ -9,13 +9,13 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..errors import HomelabError
-from ..podman import Container
-from ..systemd import State
-from .deployment_files import Record
-from .deployment_request import Request
-from .deployment_seen import Seen
-from .generator import Service, Yield
+from ...errors import HomelabError
+from ...podman import Container
+from ...systemd import State
+from ..generator import Service, Yield
+from .own_files import Record
+from .request import Request
+from .seen import Seen
 
 _NOT_THERE_YET = re.compile(r"(was not found|does not exist)$")
 

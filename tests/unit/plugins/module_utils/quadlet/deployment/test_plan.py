@@ -9,12 +9,8 @@ import pytest
 from ansible_collections.patriark.homelab.plugins.module_utils.errors import HomelabError
 from ansible_collections.patriark.homelab.plugins.module_utils.files import Change
 from ansible_collections.patriark.homelab.plugins.module_utils.podman import Container, Secret
-from ansible_collections.patriark.homelab.plugins.module_utils.quadlet import (
-    deployment_plan,
-    deployment_refusals,
-    deployment_report,
-)
-from ansible_collections.patriark.homelab.plugins.module_utils.quadlet.deployment_files import (
+from ansible_collections.patriark.homelab.plugins.module_utils.quadlet.deployment import refusals, report
+from ansible_collections.patriark.homelab.plugins.module_utils.quadlet.deployment.own_files import (
     NOTHING,
     OnDisk,
     Record,
@@ -22,8 +18,14 @@ from ansible_collections.patriark.homelab.plugins.module_utils.quadlet.deploymen
     file_changes,
     read_record,
 )
-from ansible_collections.patriark.homelab.plugins.module_utils.quadlet.deployment_request import Request, Wanted
-from ansible_collections.patriark.homelab.plugins.module_utils.quadlet.deployment_seen import Stamp, no_account
+from ansible_collections.patriark.homelab.plugins.module_utils.quadlet.deployment.plan import (
+    drifted,
+    in_order,
+    make_plan,
+    remade,
+)
+from ansible_collections.patriark.homelab.plugins.module_utils.quadlet.deployment.request import Request, Wanted
+from ansible_collections.patriark.homelab.plugins.module_utils.quadlet.deployment.seen import Stamp, no_account
 from ansible_collections.patriark.homelab.plugins.module_utils.quadlet.generator import Service, Yield
 from ansible_collections.patriark.homelab.plugins.module_utils.systemd import State
 
@@ -92,7 +94,7 @@ def seen(**changed):
 
 
 def plan(host, request=REQUEST, drift=None):
-    return deployment_plan.make_plan(request, host, drift or {})
+    return make_plan(request, host, drift or {})
 
 
 def actions(host, request=REQUEST):
@@ -166,12 +168,12 @@ def test_a_network_in_use_is_not_changed_and_one_that_is_not_is_made_anew():
     host = seen(
         loaded={**seen().loaded, NET.name: NET._replace(start=("podman", "network", "create", "--internal", "net"))}
     )
-    anew = deployment_plan.remade(SERVICES, host.loaded)
+    anew = remade(SERVICES, host.loaded)
     assert anew == [NET]
     user = Container("app", "app.service", "", "", None, ("net",))
     with pytest.raises(HomelabError, match=r"stop app\.service net-network\.service && podman network rm net"):
-        deployment_refusals.refuse_remade(anew, [user], [])
-    deployment_refusals.refuse_remade(anew, [user._replace(networks=("other",))], [])
+        refusals.refuse_remade(anew, [user], [])
+    refusals.refuse_remade(anew, [user._replace(networks=("other",))], [])
     assert actions(host)["net.network"] == "remake"
     assert actions(host, REQUEST._replace(state="stopped"))["net.network"] == "remake", (
         "or it would stay as it was for good"
@@ -181,7 +183,7 @@ def test_a_network_in_use_is_not_changed_and_one_that_is_not_is_made_anew():
 def test_a_volume_that_exists_is_never_made_anew():
     data = service("data.volume", made="data")
     with pytest.raises(HomelabError, match="the volume data exists"):
-        deployment_refusals.refuse_remade([data], [], ["data"])
+        refusals.refuse_remade([data], [], ["data"])
 
 
 def test_stopped_stops_what_runs_and_absent_removes_all():
@@ -211,14 +213,14 @@ def test_a_unit_that_a_killed_run_took_away_is_stopped_and_one_of_others_is_not(
 
 def test_a_circle_of_dependencies_is_left_to_systemd():
     one, two = service("one.container", needs=("two.service",)), service("two.container", needs=("one.service",))
-    assert {found.unit for found in deployment_plan.in_order([one, two])} == {"one.container", "two.container"}
+    assert {found.unit for found in in_order([one, two])} == {"one.container", "two.container"}
 
 
 def test_drift_is_another_image_than_the_one_that_runs():
     running = [Container("app", "app.service", "", "sha:1", None, ())]
-    assert deployment_plan.drifted(SERVICES, running, {"example.org/app:1": "sha:1"}) == {}
-    assert deployment_plan.drifted(SERVICES, running, {"example.org/app:1": None}) == {}
-    assert list(deployment_plan.drifted(SERVICES, running, {"example.org/app:1": "sha:2"})) == ["app.container"]
+    assert drifted(SERVICES, running, {"example.org/app:1": "sha:1"}) == {}
+    assert drifted(SERVICES, running, {"example.org/app:1": None}) == {}
+    assert list(drifted(SERVICES, running, {"example.org/app:1": "sha:2"})) == ["app.container"]
     assert {step.service.unit: step.action for step in plan(seen(), drift={"app.container": "another"}).steps}[
         "app.container"
     ] == "restart"
@@ -260,7 +262,7 @@ def test_the_record_survives_a_home_that_moves(tmp_path):
 
 
 def refuse(host, request=REQUEST, check=False):
-    return deployment_refusals.refuse(request, host, GENERATED, EXTENSIONS, check)
+    return refusals.refuse(request, host, GENERATED, EXTENSIONS, check)
 
 
 def refusal(host, request=REQUEST, check=False):
@@ -331,13 +333,13 @@ def test_trouble():
         "net-network.service": UP,
     }
     sick = [Container("app", "app.service", "", "", "unhealthy", ())]
-    assert deployment_report.trouble(SERVICES, states, sick, 1000.0) == {
+    assert report.trouble(SERVICES, states, sick, 1000.0) == {
         "app.service": "is active, and its health is unhealthy",
         "database.service": "is activating (auto-restart, exit-code)",
     }
-    assert deployment_report.trouble([APP], states, [], 1000.0) == {}
-    assert deployment_report.trouble([APP], states, [], 101.5) == {"app.service": "has only just become active"}
-    assert deployment_report.trouble([NET], {NET.name: UP._replace(active="inactive", kind="oneshot")}, [], 0.0) == {}
+    assert report.trouble([APP], states, [], 1000.0) == {}
+    assert report.trouble([APP], states, [], 101.5) == {"app.service": "has only just become active"}
+    assert report.trouble([NET], {NET.name: UP._replace(active="inactive", kind="oneshot")}, [], 0.0) == {}
 
 
 def test_the_diff_of_what_holds_or_held_a_secret_is_withheld():
@@ -345,8 +347,8 @@ def test_the_diff_of_what_holds_or_held_a_secret_is_withheld():
     hidden = REQUEST._replace(files={CONFIG: wanted(CONFIG, hidden=True)})
     for request, recorded in ((hidden, NOTHING), (REQUEST, Record(frozenset([CONFIG]), frozenset([CONFIG])))):
         host = seen(changes=[change], recorded=recorded)
-        shown = deployment_report.report(request, host, plan(host, request), host.states, [], [])["diff"]
+        shown = report.report(request, host, plan(host, request), host.states, [], [])["diff"]
         assert "horse" not in str(shown)
         assert shown[0]["before"] != shown[0]["after"]
     host = seen(changes=[change])
-    assert deployment_report.report(REQUEST, host, plan(host), host.states, [], [])["diff"][0]["after"] == "new horse"
+    assert report.report(REQUEST, host, plan(host), host.states, [], [])["diff"][0]["after"] == "new horse"

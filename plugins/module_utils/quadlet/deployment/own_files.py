@@ -16,11 +16,11 @@ import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from .. import files
-from ..errors import HomelabError
-from ..files import Change
-from .deployment_request import Request
-from .search_path import RECORD
+from ... import files
+from ...errors import HomelabError
+from ...files import Change
+from ..search_path import RECORD
+from .request import Request
 
 
 class OnDisk(NamedTuple):

@@ -11,17 +11,18 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .. import podman, systemd
-from ..account import Account
-from ..files import Change
-from ..podman import Container, Secret
-from ..systemd import State
-from . import deployment_files, generator
-from .deployment_files import OnDisk, Record, file_changes
-from .deployment_request import Request
-from .generator import Service, Yield
-from .rules import rules_of
-from .search_path import Tree, scan, user_bases
+from ... import podman, systemd
+from ...account import Account
+from ...files import Change
+from ...podman import Container, Secret
+from ...systemd import State
+from .. import generator
+from ..generator import Service, Yield
+from ..rules import rules_of
+from ..search_path import Tree, scan, user_bases
+from . import own_files
+from .own_files import OnDisk, Record, file_changes
+from .request import Request
 
 
 class Stamp(NamedTuple):
@@ -54,8 +55,8 @@ class Seen(NamedTuple):
 
 def look_at_files(request: Request, home: str, blind: str) -> Seen:
     """The files alone, where Podman or the account's systemd is not there yet."""
-    recorded = deployment_files.read_record(request.record, home)
-    found = deployment_files.on_disk({*request.everything, *recorded.paths})
+    recorded = own_files.read_record(request.record, home)
+    found = own_files.on_disk({*request.everything, *recorded.paths})
     return _nothing()._replace(
         recorded=recorded, found=found, changes=file_changes(request, recorded.paths, found), blind=blind
     )
@@ -67,14 +68,14 @@ def no_account(request: Request, blind: str) -> Seen:
 
 
 def _nothing() -> Seen:
-    return Seen(deployment_files.NOTHING, {}, [], {}, [], [], Yield([], []), Yield([], []), [], {}, {}, [], {}, {}, 0.0)
+    return Seen(own_files.NOTHING, {}, [], {}, [], [], Yield([], []), Yield([], []), [], {}, {}, [], {}, {}, 0.0)
 
 
 def look(request: Request, account: Account, version: tuple[int, ...]) -> Seen:
     """Look at the host as the account; its own systemd has to be there. Writes in the account's runtime directory alone."""
     at = time.time()
-    recorded = deployment_files.read_record(request.record, account.home)
-    found = deployment_files.on_disk({*request.everything, *recorded.paths})
+    recorded = own_files.read_record(request.record, account.home)
+    found = own_files.on_disk({*request.everything, *recorded.paths})
     changes = file_changes(request, recorded.paths, found)
     tree = scan(user_bases(account, rules_of(version)), rules_of(version))
     now = generator.ask()
@@ -84,7 +85,7 @@ def look(request: Request, account: Account, version: tuple[int, ...]) -> Seen:
     in_set = [service.name for service in loaded.values() if os.path.dirname(service.source) == request.directory]
     return Seen(
         recorded=recorded,
-        others=deployment_files.other_records(request, account.home),
+        others=own_files.other_records(request, account.home),
         names=sorted(os.listdir(request.directory)) if os.path.isdir(request.directory) else [],
         found=found,
         changes=changes,

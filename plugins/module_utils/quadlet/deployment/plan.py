@@ -13,12 +13,12 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ..files import Change
-from ..podman import Container
-from ..systemd import State
-from .deployment_request import Request
-from .deployment_seen import Seen, Stamp
-from .generator import Service, unknown
+from ...files import Change
+from ...podman import Container
+from ...systemd import State
+from ..generator import Service, unknown
+from .request import Request
+from .seen import Seen, Stamp
 
 _REMAKE = ("remake", "its unit has changed, and nothing uses what it made")
 

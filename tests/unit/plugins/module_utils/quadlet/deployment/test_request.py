@@ -9,7 +9,7 @@ import json
 
 import pytest
 from ansible_collections.patriark.homelab.plugins.module_utils.errors import HomelabError
-from ansible_collections.patriark.homelab.plugins.module_utils.quadlet.deployment_request import read_request
+from ansible_collections.patriark.homelab.plugins.module_utils.quadlet.deployment.request import read_request
 
 HOME = "/home/photos"
 UNITS = f"{HOME}/.config/containers/systemd"
