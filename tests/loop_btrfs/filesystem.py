@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
+import functools
 import os
 import shutil
 import subprocess
 import tempfile
 
 _CLONE = 0x40049409
+_NEW_MOUNT_NAMESPACE = 0x20000
+_MEMORY = "/dev/shm"
 
 
 def command(*argv):
@@ -23,11 +27,21 @@ def command(*argv):
     return done.stdout.decode(errors="replace")
 
 
+@functools.cache
+def _memory():
+    """A directory in memory, in mounts of this process's own: whatever ends it and its children, nothing stays behind."""
+    if ctypes.CDLL(None, use_errno=True).unshare(_NEW_MOUNT_NAMESPACE):
+        raise OSError(ctypes.get_errno(), "cannot have mounts of our own; run this as root")
+    command("mount", "--make-rprivate", "/")
+    command("mount", "-t", "tmpfs", "tmpfs", _MEMORY)
+    return _MEMORY
+
+
 class Filesystem:
     """One Btrfs in an image file, mounted at ``path``. A context manager that takes everything down."""
 
     def __init__(self, size="1G", image=None, make=(), options="noatime", owner=None):
-        self._directory = tempfile.mkdtemp(prefix="loop-btrfs-", dir=owner or "/dev/shm")
+        self._directory = tempfile.mkdtemp(prefix="loop-btrfs-", dir=owner or _memory())
         self.image = image or os.path.join(self._directory, "image")
         self.path = os.path.join(self._directory, "mounted")
         self._options = options

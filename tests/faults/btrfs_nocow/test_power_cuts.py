@@ -52,43 +52,58 @@ def committing(path):
         os.close(descriptor)
 
 
-def cut(filesystem, shelf, chance, number):
-    """Convert, and take clones meanwhile; their paths."""
-    taken = []
-    running = started(f"{filesystem.path}/tree", **_OPTIONS)
+def begun(filesystem):
+    """A conversion that has changed something."""
     tree = f"{filesystem.path}/tree"
+    running = started(tree, **_OPTIONS)
     while running.poll() is None and not flags(tree) & NOCOW:
         time.sleep(0.001)
-    while running.poll() is None and len(taken) < _CUTS_OF_A_RUN:
-        time.sleep(chance.random() * 0.1)
-        taken.append(f"{shelf}/cut-{number}-{len(taken)}")
-        filesystem.clone(taken[-1])
+    return running
+
+
+def seconds(filesystem):
+    """How long a conversion goes on changing things."""
+    running, start = begun(filesystem), time.monotonic()
     assert running.wait() == 0
-    return taken
+    return time.monotonic() - start
+
+
+def cut(filesystem, images, moments):
+    """Convert, and take clones at these moments, in seconds since it began."""
+    running, start = begun(filesystem), time.monotonic()
+    for image, moment in zip(images, moments):
+        time.sleep(max(0, start + moment - time.monotonic()))
+        filesystem.clone(image)
+    assert running.wait() == 0
 
 
 def test_a_power_cut_at_any_moment_leaves_every_file_whole_and_the_next_run_finishes(
     fresh, shelf, chance, full, record_property
 ):
     """Fails where nothing is brought to disk before the old files are removed: files are then empty or cut off."""
-    wanted, met, states = 100 if full else 8, 0, set()
-    while met < wanted:
+    wanted, taken, unfinished, whole = 100 if full else 8, 0, 0, None
+    while unfinished < wanted:
+        assert taken < 10 * wanted, "hardly a cut came before the conversion's end"
         with fresh() as filesystem:
             filesystem.remount("commit=1")
             tree = f"{filesystem.path}/tree"
             before, meanwhile = manifest(tree), manifest(tree, ended=False)
             with committing(filesystem.path):
-                images = cut(filesystem, shelf, chance, met)
-        for image in images[: wanted - met]:
+                if whole is None:
+                    whole = seconds(filesystem)
+                    continue
+                images = [f"{shelf}/cut-{number}" for number in range(_CUTS_OF_A_RUN)]
+                cut(filesystem, images, sorted(chance.random() * whole for _image in images))
+        for image in images:
             command("btrfs", "check", image)
             with Filesystem(image=image, owner=shelf) as after:
                 tree = f"{after.path}/tree"
-                states.add(bool(copy_on_write(tree)))
+                unfinished += bool(copy_on_write(tree))
                 assert differences(meanwhile, manifest(tree, ended=False)) == [], image
                 again = convert_here(tree, **_OPTIONS)
                 assert not again.get("failed"), again
                 assert differences(before, manifest(tree)) == [], image
                 assert (copy_on_write(tree), leftovers(tree)) == ([], []), image
-            met += 1
-    record_property("power_cuts", met)
-    assert True in states, "no cut came before the conversion's end"
+            taken += 1
+    record_property("power_cuts", unfinished)
+    record_property("after_the_end", taken - unfinished)
