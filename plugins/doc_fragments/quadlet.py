@@ -17,6 +17,11 @@ options:
       - Without it, V(user) where O(user) is given or the connection is not root's, else V(system).
     type: str
     choices: [user, system]
+"""
+
+    # For modules that can read other directories too.
+    UNIT_DIRS = r"""
+options:
   unit_dirs:
     description: Directories that are read instead of the search path, in this order.
     type: list

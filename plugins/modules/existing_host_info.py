@@ -25,13 +25,8 @@ author:
 extends_documentation_fragment:
   - patriark.homelab.attributes.info
   - patriark.homelab.account
+  - patriark.homelab.quadlet
 options:
-  scope:
-    description:
-      - Whether the units of an account or those of the system are meant.
-      - Without it, V(user) where O(user) is given or the connection is not root's, else V(system).
-    type: str
-    choices: [user, system]
   immich_version:
     description: The version of Immich that somebody expects to run. Where another one runs, RV(refused) says so.
     type: str

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - patriark.homelab.attributes.info
   - patriark.homelab.account
   - patriark.homelab.quadlet
+  - patriark.homelab.quadlet.unit_dirs
 options:
   units:
     description: Names of units, or globs that match them, such as V(immich-*.container).

@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - patriark.homelab.attributes
   - patriark.homelab.account
   - patriark.homelab.quadlet
+  - patriark.homelab.quadlet.unit_dirs
 options:
   pins:
     description: The units and their images.

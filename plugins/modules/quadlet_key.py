@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - patriark.homelab.attributes
   - patriark.homelab.account
   - patriark.homelab.quadlet
+  - patriark.homelab.quadlet.unit_dirs
 options:
   unit:
     description: The unit by its name, or by the absolute path of the file that Quadlet reads.
