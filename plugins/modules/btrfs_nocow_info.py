@@ -123,7 +123,9 @@ extents:
   type: dict
   sample: {nocow: 3, cow: 11777}
 snapshots:
-  description: How many snapshots of the subvolume there are; null without root, which alone can tell.
+  description:
+    - How many snapshots of the subvolume there are.
+    - Null without root, which alone can tell, and on a subvolume without a UUID.
   returned: success
   type: int
   sample: 0

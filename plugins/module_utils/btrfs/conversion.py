@@ -24,7 +24,7 @@ from ..errors import reason
 from . import kernel
 from .copying import DIRECT_FROM, Copier, Wanted
 from .leases import Leases
-from .obstacles import NotDone, Wish, obstacle
+from .obstacles import NotDone, Wish, not_ours, obstacle
 from .placing import MEANWHILE, Batch, Copied, Placing, Turned, extents_of
 from .staging import Entry, Report, Staging, forget, locked, opened
 from .walk import Count, Directory, Tree, Walk, join
@@ -164,14 +164,18 @@ class Conversion:
             for name, file, flags in _read_ahead(differing):
                 self._go_on()
                 self._file(join(directory.path, name), file, flags)
-                if len(self._batch.copied) >= self._most_files or self._batch.bytes >= self._most_bytes:
+                if self._batch_is_full():
                     self._hand_over()
                     yield
         for places in self._groups.values():
-            if "outside_links" in self._wish.accept:
-                self._group(places)
-            else:
-                self._not_done.obstacle(self._tree.shown(places[0]), "outside_links")
+            self._go_on()
+            self._group(places, whole=False)
+            if self._batch_is_full():
+                self._hand_over()
+                yield
+
+    def _batch_is_full(self) -> bool:
+        return len(self._batch.copied) >= self._most_files or self._batch.bytes >= self._most_bytes
 
     def _directory(self, directory: Directory) -> None:
         """Turned before what is in it, so that what others make in it from now on is as it shall be."""
@@ -187,26 +191,32 @@ class Conversion:
     def _file(self, path: str, file: int, flags: int) -> None:
         """Take over one file that lacks the flag, and the descriptor with it."""
         status = os.fstat(file)
-        if status.st_size and status.st_nlink == 1 and self._wish.convert and not obstacle(flags, self._wish):
-            self._copy([path], file, flags)
+        if obstacle(flags, self._wish) or (status.st_size and not self._wish.convert):
+            os.close(file)
+        elif status.st_nlink == 1:
+            self._turn([path], file, flags, status)
+        else:
+            os.close(file)
+            self._linked(path, status)
+
+    def _turn(self, places: list[str], file: int, flags: int, status: os.stat_result) -> None:
+        """Convert one file all of whose names are known; takes over the descriptor."""
+        if status.st_size and not_ours(status) is None:
+            self._copy(places, file, flags)
             return
         try:
-            if obstacle(flags, self._wish):
-                return
-            if status.st_size == 0:
-                self._empty(path, file, flags)
-            elif self._wish.convert:
-                self._linked(path, status)
+            if not status.st_size:
+                self._empty(places, file, flags)
         finally:
             os.close(file)
 
-    def _empty(self, path: str, file: int, flags: int) -> None:
+    def _empty(self, places: list[str], file: int, flags: int) -> None:
         with contextlib.suppress(PermissionError):  # another account's, as the survey has said
             kernel.turn(file, flags, self._wish.nocow)
         if bool(kernel.flags(file) & kernel.NOCOW_FLAG) == self._wish.nocow:
-            self._turned.files += 1
+            self._turned.files += len(places)
         elif os.fstat(file).st_size:
-            self._not_done.add(self._tree.shown(path), *MEANWHILE)
+            self._not_done.add(self._tree.shown(places[0]), *MEANWHILE)
 
     def _linked(self, path: str, status: os.stat_result) -> None:
         """Wait until all names of a file were met: they are exchanged together."""
@@ -214,15 +224,24 @@ class Conversion:
         places.append(path)
         if len(places) == status.st_nlink:
             del self._groups[status.st_ino]
-            self._group(places)
+            self._group(places, whole=True)
 
-    def _group(self, places: list[str]) -> None:
+    def _group(self, places: list[str], whole: bool) -> None:
+        """Convert a file of several names, whether or not they are all its names."""
         try:
             with opened(self._tree.base, places[0]) as descriptor:
                 file = os.dup(descriptor)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return  # It was moved or removed meanwhile.
-        self._copy(places, file, kernel.flags(file))
+        except OSError as exc:
+            self._failed(places[0], exc)
+            return
+        status = os.fstat(file)
+        if whole or not status.st_size or "outside_links" in self._wish.accept:
+            self._turn(places, file, kernel.flags(file), status)
+            return
+        os.close(file)
+        self._not_done.obstacle(self._tree.shown(places[0]), "outside_links")
 
     # --- Copying ---
 
@@ -236,7 +255,9 @@ class Conversion:
         try:
             if not leased:
                 raise Wanted
-            self._batch.copied.append(self._copied(places, file, flags))
+            copied = self._copied(places, file, flags)
+            # Not before: to make room, the batch may have become another one.
+            self._batch.copied.append(copied)
             return
         except Wanted:
             self._not_done.add(self._tree.shown(places[0]), *MEANWHILE)
@@ -253,11 +274,7 @@ class Conversion:
         except OSError as exc:
             if exc.errno not in _FULL or self._staging is None:
                 raise
-            # Room comes back when the batches in hand are through, and what was removed is so on disk.
-            kernel.sync_filesystem(self._sync_descriptor)
-            self._hand_over()
-            self._wait()
-            kernel.sync_filesystem(self._sync_descriptor)
+            self._make_room()
             target, staged = self._duplicate(file, status, flags)
         self._batch.bytes += status.st_blocks * 512
         entry = Entry(
@@ -277,6 +294,16 @@ class Conversion:
         self._number += 1
         name = f"{self._number}.copy"
         return self._copier.copy(file, status, flags, self._staging.descriptor, name), name
+
+    def _make_room(self) -> None:
+        """Room comes back when the batches in hand are through, and what was removed is so on disk."""
+        self._hand_over()
+        self._wait()
+        try:
+            kernel.sync_filesystem(self._sync_descriptor)
+        except OSError as exc:
+            # It is told once, and may be about any file.
+            raise _Stopped(exc) from exc
 
     def _failed(self, place: str, error: OSError) -> None:
         """Note a file that the system does not let us copy, and go on."""

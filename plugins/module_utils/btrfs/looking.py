@@ -23,8 +23,8 @@ class Found:
 
     trees: list[Tree]
     survey: Survey = field(default_factory=Survey)
-    snapshots: int | None = None  # None where only root could tell
-    mirrored: str = ""
+    snapshots: int | None = None  # None where that cannot be told
+    mirrored: str | None = None  # None where nothing could be looked at
 
     @property
     def shown(self) -> str:
@@ -41,12 +41,15 @@ class Found:
         return everything
 
 
+def at(tree: Tree) -> Found:
+    """What can be told of the place of a tree, before anything in it was looked at."""
+    return Found([tree], snapshots=_snapshots(tree), mirrored=kernel.mirrored_profile(tree.base))
+
+
 @contextlib.contextmanager
 def looked_at(tree: Tree, wish: Wish, count_extents: bool = False) -> Iterator[Found]:
     """Look, and keep the subvolumes open that were entered."""
-    found = Found([tree])
-    found.snapshots = _snapshots(tree)
-    found.mirrored = kernel.mirrored_profile(tree.base)
+    found = at(tree)
     with contextlib.ExitStack() as stack:
         survey(tree, wish, found.survey, count_extents)
         # It grows while the subvolumes in subvolumes are looked at.
@@ -80,7 +83,10 @@ def _subvolume(stack: contextlib.ExitStack, path: str, found: Found, wish: Wish)
 
 
 def _snapshots(tree: Tree) -> int | None:
+    uuid = kernel.subvolume(tree.base).uuid
+    if not any(uuid):
+        return None  # The top of a file system that an old mkfs made: all that is no snapshot would count as one of it.
     try:
-        return kernel.snapshots_of(tree.base, kernel.subvolume(tree.base).uuid)
+        return kernel.snapshots_of(tree.base, uuid)
     except PermissionError:
         return None

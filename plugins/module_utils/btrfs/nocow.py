@@ -14,7 +14,7 @@ from ..errors import HomelabError, reason
 from . import kernel
 from .conversion import Conversion, free_space, recover
 from .leases import Leases, signal_held
-from .looking import Found, looked_at
+from .looking import Found, at, looked_at
 from .obstacles import OBSTACLES, NotDone, Wish
 from .placing import Turned
 from .result import described, finished
@@ -77,7 +77,7 @@ def _refusals(found: Found, wish: Wish) -> list[str]:
 def _lacking_space(found: Found) -> str:
     """Old data makes room for the next batch, unless a snapshot keeps it."""
     looked = found.survey
-    needed = int((looked.copied if found.snapshots else looked.largest) * _SPARE)
+    needed = int((looked.copied if found.snapshots else looked.largest + looked.kept) * _SPARE)
     free = free_space(found.trees[0].base)
     if needed <= free:
         return ""
@@ -187,7 +187,10 @@ def _judged(
         ) from exc
     result = finished(found, wish, turned, events, time.monotonic() - started, recovered)
     if not ended:
-        left = {"files": looked.files.converted - turned.files, "bytes": looked.bytes.converted - turned.bytes}
+        left = {
+            "files": max(0, looked.files.converted - turned.files),
+            "bytes": max(0, looked.bytes.converted - turned.bytes),
+        }
         return {**result, "unfinished": left}
     if turned.failed:
         raise HomelabError(
@@ -218,8 +221,7 @@ def _created(path: str, wish: Wish, creation: Creation, check_mode: bool) -> dic
             f"Cannot make the directory {path}, because {parent} does not exist. Make that first, or correct path."
         )
     with opened_tree(parent, wish.accept) as above:
-        found = Found([Tree(above.base, above.base_path, os.path.basename(path))])
-        found.mirrored = kernel.mirrored_profile(above.base)
+        found = at(Tree(above.base, above.base_path, os.path.basename(path)))
         _refuse(found, wish)
     notes = []
     try:
@@ -241,7 +243,10 @@ def _created(path: str, wish: Wish, creation: Creation, check_mode: bool) -> dic
 
 def _may_be_unmounted(path: str) -> bool:
     """Whether it is an empty directory on another file system, as a mount point is before anything is mounted on it."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as exc:
+        raise HomelabError(f"Cannot open {path}: {reason(exc)}. Run the task as root, or as its owner.") from exc
     try:
         kernel.filesystem_id(descriptor)
         return False

@@ -28,6 +28,7 @@ OBSTACLES = {
     "compressed": ("its compression flag or property excludes NOCOW", "chattr -c it, or accept: [compressed]"),
     "verity": ("fs-verity seals it", "leave it, or replace it by a plain copy"),
     "other_account": ("it belongs to another account", "run the task as root or as its owner"),
+    "other_group": ("its group is none of this account's", "run the task as root"),
     "unreadable": ("it may not be read", "run the task as root, or change its mode"),
     "base_closed": ("this account may not change the directory that path names", "run the task as root"),
     "directory_closed": (
@@ -91,3 +92,12 @@ def obstacle(flags: int, wish: Wish) -> str | None:
     if wish.nocow and flags & kernel.COMPRESSED_FLAG and "compressed" not in wish.accept:
         return "compressed"
     return None
+
+
+def not_ours(status: os.stat_result) -> str | None:
+    """What keeps an account that is not root from making another file just like this one."""
+    if os.geteuid() == 0:
+        return None
+    if status.st_uid != os.geteuid():
+        return "other_account"
+    return None if status.st_gid in {os.getegid(), *os.getgroups()} else "other_group"

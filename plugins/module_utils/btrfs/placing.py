@@ -19,7 +19,7 @@ from typing import Callable
 from . import kernel
 from .leases import Leases
 from .obstacles import NotDone
-from .staging import Entry, Resting, Staging, opened, parent_of, remove, set_times, status_of
+from .staging import Entry, Resting, Staging, opened, remove, set_times
 from .walk import Tree
 
 MEANWHILE = ("something opened it for writing or changed it meanwhile", "run the task again when nothing does")
@@ -103,7 +103,7 @@ class Placing:
         self._exchange_all(batch, directories)
         yield sync()
         for copied in batch.copied:
-            self._finish(copied)
+            self._finish(copied, directories)
         self._staging.drop_journal()
 
     def _resting(self, batch: Batch) -> dict[str, Resting]:
@@ -134,7 +134,7 @@ class Placing:
         """Open a directory so that names can be exchanged in it, and have it left as it was; -1 where it is not there."""
         try:
             descriptor = stack.enter_context(opened(self._tree.base, path, os.O_DIRECTORY))
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return -1
         status = os.fstat(descriptor)
         resting = directories.get(path)
@@ -149,9 +149,12 @@ class Placing:
         staging = self._staging.descriptor
         with contextlib.ExitStack() as stack:
             names = []
+            entered: dict[str, int] = {}
             for staged, place in zip(copied.entry.staged_names(), copied.entry.places):
                 path, name = os.path.split(place)
-                directory = self._enter(path, directories, stack)
+                if path not in entered:
+                    entered[path] = self._enter(path, directories, stack)
+                directory = entered[path]
                 os.link(copied.entry.staged, staged, src_dir_fd=staging, dst_dir_fd=staging)
                 names.append((staged, directory, name))
             self._exchange(copied, [place for place in names if place[1] >= 0])
@@ -184,7 +187,7 @@ class Placing:
     def _unchanged(self, copied: Copied) -> bool:
         return kernel.has_lease(copied.source) and _identity(os.fstat(copied.source)) == _identity(copied.status)
 
-    def _finish(self, copied: Copied) -> None:
+    def _finish(self, copied: Copied, directories: dict[str, Resting]) -> None:
         """Remove the old file, or where somebody has asked for it after all, bring it back."""
         entry = copied.entry
         if copied.swapped and kernel.has_lease(copied.source):
@@ -197,16 +200,11 @@ class Placing:
             copied.close(self._leases)
             return
         copied.close(self._leases)
-        self._staging.settle_entry(entry)
+        with contextlib.ExitStack() as stack:
+            for path in {os.path.dirname(place) for place in entry.places}:
+                self._enter(path, directories, stack)
+            self._staging.settle_entry(entry)
         remove(self._staging.descriptor, entry.staged)
-        if self._is_there(entry):
+        # One that was removed meanwhile is nobody's loss.
+        if self._staging.has_place(entry, entry.old):
             self._not_done.add(self._tree.shown(entry.places[0]), *MEANWHILE)
-
-    def _is_there(self, entry: Entry) -> bool:
-        """Whether the old file still has a name of those that it had: one that was removed meanwhile is nobody's loss."""
-        for place in entry.places:
-            with contextlib.suppress(OSError), parent_of(self._tree.base, place) as (directory, name):
-                there = status_of(directory, name)
-                if there is not None and there.st_ino == entry.old:
-                    return True
-        return False

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from .looking import Found
@@ -19,28 +20,36 @@ def _costs(found: Found, wish: Wish) -> list[str]:
         return [
             "What was written without checksums was copied as it is: an error in it that was there before stays unnoticed."
         ]
+    return [
+        "Data has no checksums: Btrfs no longer notices when the device returns something else than was written.",
+        "Data is not compressed, whatever the mount options say.",
+        *_costs_of_the_place(found),
+        "A write that a power cut interrupts can leave half a block: the application has to have a journal of its own.",
+        "btrfs send and receive, rsync and copies elsewhere do not carry NOCOW along.",
+    ]
+
+
+def _costs_of_the_place(found: Found) -> list[str]:
+    """What mirrors and snapshots make of it, where the file system could be looked at."""
+    if found.mirrored is None:
+        return []
     mirrored = (
         f"The data profile is {found.mirrored}: of two mirrors that differ Btrfs returns either, and scrub repairs nothing."
         if found.mirrored
         else "Data profile without mirrors: nothing is lost in self-healing."
     )
     if found.snapshots is None:
-        snapshots = "Snapshots: unknown, because only root can list them."
-    elif found.snapshots:
-        snapshots = (
-            f"Snapshots: {found.snapshots} of this subvolume keep the old copy-on-write data, and so its space, until they are deleted; "
-            "after each new one every block is copied once more when it is written."
-        )
-    else:
-        snapshots = "Snapshots: none now; after each new one every block is copied once more when it is written."
-    return [
-        "Data has no checksums: Btrfs no longer notices when the device returns something else than was written.",
-        "Data is not compressed, whatever the mount options say.",
-        mirrored,
-        snapshots,
-        "A write that a power cut interrupts can leave half a block: the application has to have a journal of its own.",
-        "btrfs send and receive, rsync and copies elsewhere do not carry NOCOW along.",
-    ]
+        unknown = "the subvolume has no UUID by which they could be told" if os.geteuid() == 0 else "only root can list them"
+        return [mirrored, f"Snapshots: unknown, because {unknown}."]
+    if found.snapshots:
+        return [
+            mirrored,
+            (
+                f"Snapshots: {found.snapshots} of this subvolume keep the old copy-on-write data, and so its space, until they are deleted; "
+                "after each new one every block is copied once more when it is written."
+            ),
+        ]
+    return [mirrored, "Snapshots: none now; after each new one every block is copied once more when it is written."]
 
 
 def _warnings(found: Found, wish: Wish) -> list[str]:
@@ -52,7 +61,7 @@ def _warnings(found: Found, wish: Wish) -> list[str]:
 
 def _count(looked: Count, turned: int, wish: Wish) -> dict[str, int]:
     """What the look found, with what was really turned in place of what could be."""
-    left = looked.converted - turned
+    left = max(0, looked.converted - turned)  # others may have made more meanwhile
     return {
         "nocow": looked.nocow + (0 if wish.nocow else left),
         "converted": turned,

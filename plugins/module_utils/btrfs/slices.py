@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+# What happened once and a later call cannot see again; the rest of what was left out it tries or looks at once more.
+KEPT = "what it was before is kept as"
+PARTED = "it and its hard links were parted by an interrupted run, and both halves were written to since"
+
 _LISTED = 100
 _COUNTED = ("directories", "files", "bytes")
 _SUMMED = ("seconds", "extents_before", "extents_after")
@@ -31,8 +35,7 @@ def joined(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> dict[str
         result[name] = before[name] + now[name]
     result["seconds"] = round(result["seconds"], 3)
     result["bytes_per_second"] = int(result["bytes"]["converted"] / result["seconds"]) if result["seconds"] else 0
-    known = {(one["path"], one["reason"]) for one in now["not_done"]}
-    earlier = [one for one in before["not_done"] if (one["path"], one["reason"]) not in known]
+    earlier = [one for one in before["not_done"] if KEPT in one["reason"] or PARTED in one["reason"]]
     result["not_done"] = (earlier + now["not_done"])[:_LISTED]
     result["not_done_total"] = len(earlier) + now["not_done_total"]
     if "diff" in before and "diff" in now:

@@ -21,6 +21,7 @@ from typing import Any, Callable
 
 from ..errors import HomelabError, reason
 from . import kernel
+from .slices import KEPT, PARTED
 from .walk import STAGING, TIMES, open_below
 
 _JOURNAL = "journal"
@@ -53,6 +54,11 @@ class Entry:
             if len(self.places) == 1
             else [f"{self.staged}.{number}" for number in range(len(self.places))]
         )
+
+
+def _joined(entry: Entry) -> str:
+    """The name in the staging directory by which parted hard links are made one file again."""
+    return f"{entry.staged}.joined"
 
 
 @dataclass
@@ -170,8 +176,10 @@ class Staging:
     def make(cls, base: int, shown: str, nocow: bool, report: Report) -> Staging:
         """A new, empty staging directory from which nothing is inherited but the flag that is wanted."""
         status = os.fstat(base)
-        os.setxattr(base, TIMES, f"{status.st_atime_ns} {status.st_mtime_ns}".encode(), os.XATTR_CREATE)
+        times = f"{status.st_atime_ns} {status.st_mtime_ns}"
+        os.setxattr(base, TIMES, times.encode(), os.XATTR_CREATE)
         os.mkdir(STAGING, 0o700, dir_fd=base)
+        os.setxattr(base, TIMES, f"{times} {os.fstat(base).st_mtime_ns}".encode(), os.XATTR_REPLACE)
         descriptor = open_below(base, STAGING, os.O_DIRECTORY)
         for name in ("system.posix_acl_default", "system.posix_acl_access"):
             with contextlib.suppress(OSError):
@@ -251,7 +259,7 @@ class Staging:
         os.unlink(staged, dir_fd=self.descriptor)
         self._report(
             os.path.join(self._shown, name),
-            f"it was changed or replaced while it was converted; what it was before is kept as {kept} in its directory",
+            f"it was changed or replaced while it was converted; {KEPT} {kept} in its directory",
             "compare the two and remove one",
         )
 
@@ -304,9 +312,13 @@ class Staging:
         if entry.held_flags:
             self._hold(entry, 0)
         for staged, place in zip(entry.staged_names(), entry.places):
-            with contextlib.suppress(*_GONE), parent_of(self._base, place) as (directory, name):
-                self._settle_place(entry, staged, directory, name)
+            try:
+                with parent_of(self._base, place) as (directory, name):
+                    self._settle_place(entry, staged, directory, name)
+            except _GONE:
+                self._discard(entry, staged, self._base, os.path.basename(place))
         if len(entry.places) > 1:
+            self._discard(entry, _joined(entry), self._base, os.path.basename(entry.places[0]))
             self._unite(entry)
             remove(self.descriptor, entry.staged)
         if entry.held_flags:
@@ -317,14 +329,30 @@ class Staging:
         if came is None:
             return
         taken = there is not None and there.st_ino == entry.new
-        ours = came.st_ino in (entry.old, entry.new)
-        if ours and self._untouched(self.descriptor, staged, entry):
-            os.unlink(staged, dir_fd=self.descriptor)
-        elif came.st_ino != entry.new and taken and self._untouched(directory, name, entry):
+        touched = came.st_ino not in (entry.old, entry.new) or not self._untouched(self.descriptor, staged, entry)
+        if touched and came.st_ino != entry.new and taken and self._untouched(directory, name, entry):
             self.give_back(staged, directory, name, entry.new)
-            remove(self.descriptor, staged)
+        self._discard(entry, staged, directory, name)
+
+    def _discard(self, entry: Entry, staged: str, directory: int, name: str) -> None:
+        """Remove what has lost its place, or where somebody has touched it, keep it under a new name in the directory."""
+        came = status_of(self.descriptor, staged)
+        if came is None:
+            return
+        ours = came.st_ino in (entry.old, entry.new)
+        if ours and (self._untouched(self.descriptor, staged, entry) or self.has_place(entry, came.st_ino)):
+            os.unlink(staged, dir_fd=self.descriptor)
         else:
             self.keep_beside(staged, directory, name)
+
+    def has_place(self, entry: Entry, inode: int) -> bool:
+        """Whether the old or the new file has one of the places."""
+        for place in entry.places:
+            with contextlib.suppress(OSError), parent_of(self._base, place) as (directory, name):
+                there = status_of(directory, name)
+                if there is not None and there.st_ino == inode:
+                    return True
+        return False
 
     def _unite(self, entry: Entry) -> None:
         """Make the names of a hard-link group one file again, where a kill came between them."""
@@ -346,18 +374,17 @@ class Staging:
         shown = os.path.join(self._shown, inodes[entry.old][0])
         self._report(
             shown,
-            "it and its hard links were parted by an interrupted run, and both halves were written to since",
+            PARTED,
             f"compare it with {inodes[entry.new][0]} and link them again",
         )
 
     def _join(self, entry: Entry, source: str, place: str, winner: int, loser: int) -> None:
-        staged = f"{entry.staged}.joined"
-        remove(self.descriptor, staged)
+        staged = _joined(entry)
         with parent_of(self._base, source) as (directory, name):
             os.link(name, staged, src_dir_fd=directory, dst_dir_fd=self.descriptor, follow_symlinks=False)
         with contextlib.suppress(FileNotFoundError), parent_of(self._base, place) as (directory, name):
             self.take_place(staged, directory, name, loser, winner)
-        remove(self.descriptor, staged)
+        self._discard(entry, staged, self._base, os.path.basename(place))
 
     def _hold(self, entry: Entry, held_flags: int) -> None:
         """Make the file immutable or append-only or neither, old and new, wherever they are."""
@@ -372,18 +399,23 @@ class Staging:
     def close(self) -> None:
         """Remove the directory, which is empty, and leave no trace of it."""
         os.close(self.descriptor)
+        changed = os.fstat(self._base).st_mtime_ns
         os.rmdir(STAGING, dir_fd=self._base)
-        forget(self._base)
+        forget(self._base, changed)
 
 
-def forget(base: int) -> None:
-    """Give the base the times that it had before there was a staging directory in it; nothing where there was none."""
+def forget(base: int, changed: int | None = None) -> None:
+    """Give the base the times that it had before there was a staging directory in it; nothing where there was none.
+
+    ``changed`` is when names in it were changed last, where that can be told. What others did to it meanwhile counts.
+    """
     try:
-        atime, mtime = (int(time) for time in os.getxattr(base, TIMES).split())
+        atime, mtime, *made = (int(time) for time in os.getxattr(base, TIMES).split())
     except OSError:
         return
     except ValueError:
         pass  # No conversion wrote that.
     else:
-        set_times(base, atime, mtime)
+        others = changed is not None and made and changed != made[0]
+        set_times(base, atime, changed if changed is not None and others else mtime)
     os.removexattr(base, TIMES)

@@ -15,7 +15,7 @@ from typing import Callable
 
 from . import kernel
 from .helpers import helper, how_many
-from .obstacles import LISTED, REFUSALS, NotDone, Wish, obstacle
+from .obstacles import LISTED, REFUSALS, NotDone, Wish, not_ours, obstacle
 from .walk import LOOK, STAGING, Count, Directory, Tree, Walk, join, open_below
 
 # From so many files on it pays to start processes that share the rest.
@@ -36,6 +36,7 @@ class Survey:
     leftovers: list[tuple[Tree, str]] = field(default_factory=list)  # where a conversion that was killed left its own
     largest: int = 0  # bytes that the largest file to be copied takes on disk
     copied: int = 0  # bytes that all of them take
+    kept: int = 0  # bytes of those whose names elsewhere keep the old data
     extents: dict[str, int] = field(default_factory=lambda: {"nocow": 0, "cow": 0})
 
     @property
@@ -56,6 +57,7 @@ class Survey:
         self.leftovers += other.leftovers
         self.largest = max(self.largest, other.largest)
         self.copied += other.copied
+        self.kept += other.kept
         for kind, number in other.extents.items():
             self.extents[kind] += number
 
@@ -140,6 +142,8 @@ class _Surveyor:
             return "directory_held"
         # Of an immutable directory the kernel says that not even root may change it.
         if os.geteuid() != 0:
+            if _is_sticky_and_foreign(self._tree.base):
+                return "base_closed"
             for descriptor, kind in ((self._tree.base, "base_closed"), (directory.descriptor, "directory_closed")):
                 if not os.access(".", os.W_OK | os.X_OK, dir_fd=descriptor, effective_ids=True):
                     return kind
@@ -178,7 +182,7 @@ class _Surveyor:
         status = os.fstat(file)
         kind = "has_data" if status.st_size and not wish.convert else obstacle(flags, wish)
         if kind is None and status.st_size:
-            kind = closed or self._probe(path, file, status)
+            kind = closed or not_ours(status) or self._probe(path, file, status)
         if kind is not None:
             self._stays(found.files)
             self._stays(found.bytes, status.st_size)
@@ -213,7 +217,10 @@ class _Surveyor:
         staged = self._staged() if self._linked else Counter()
         for number, linked in self._linked.items():
             self._to_copy(linked.room)
-            if linked.met + staged[number] < linked.links and "outside_links" not in self._wish.accept:
+            if linked.met + staged[number] == linked.links:
+                continue
+            self._found.kept += linked.room
+            if "outside_links" not in self._wish.accept:
                 self._keep(linked.path, "outside_links")
 
     def _staged(self) -> Counter[int]:
@@ -231,17 +238,26 @@ class _Surveyor:
         return counted
 
     def _extents(self, directory: Directory) -> None:
-        for entry in os.listdir(directory.descriptor):
+        with os.scandir(directory.descriptor) as entries:
+            # Others are not even opened: that would wake who waits for a reader of a pipe.
+            names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+        for name in names:
             try:
-                file = os.open(entry, LOOK | os.O_NOATIME, dir_fd=directory.descriptor)
+                file = os.open(name, LOOK | os.O_NOATIME, dir_fd=directory.descriptor)
             except OSError:
                 continue
             try:
-                if stat.S_ISREG(os.fstat(file).st_mode) and self._tree.only in (None, entry):
+                if stat.S_ISREG(os.fstat(file).st_mode) and self._tree.only in (None, name):
                     key = "nocow" if kernel.flags(file) & kernel.NOCOW_FLAG else "cow"
                     self._found.extents[key] += kernel.extent_count(file)
             finally:
                 os.close(file)
+
+
+def _is_sticky_and_foreign(directory: int) -> bool:
+    """Whether everybody may make names in a directory of somebody else, who alone may give it attributes."""
+    status = os.fstat(directory)
+    return bool(status.st_mode & stat.S_ISVTX) and status.st_uid != os.geteuid()
 
 
 def survey(tree: Tree, wish: Wish, found: Survey, count_extents: bool = False) -> None:

@@ -55,10 +55,10 @@ def opened_tree(path: str, accept: frozenset[str]) -> Iterator[Tree]:
             )
         try:
             if stat.S_ISDIR(status.st_mode):
-                base = _opened(stack, f"/proc/self/fd/{found}", os.O_RDONLY | os.O_DIRECTORY)
+                base = _opened_quietly(stack, f"/proc/self/fd/{found}")
                 tree = Tree(base, real)
             else:
-                base = _opened(stack, os.path.dirname(real), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+                base = _opened_quietly(stack, os.path.dirname(real), os.O_NOFOLLOW)
                 tree = Tree(base, os.path.dirname(real), only=os.path.basename(real))
             tree = _where_one_can_work(stack, tree, accept)
         except PermissionError as exc:
@@ -72,6 +72,15 @@ def _opened(stack: contextlib.ExitStack, path: str, options: int, directory: int
     return descriptor
 
 
+def _opened_quietly(stack: contextlib.ExitStack, path: str, options: int = 0, directory: int | None = None) -> int:
+    """Open a directory so that reading it leaves its access time alone, which the kernel lets its owner and root do."""
+    options |= os.O_RDONLY | os.O_DIRECTORY
+    try:
+        return _opened(stack, path, options | os.O_NOATIME, directory)
+    except PermissionError:
+        return _opened(stack, path, options, directory)
+
+
 def _where_one_can_work(stack: contextlib.ExitStack, tree: Tree, accept: frozenset[str]) -> Tree:
     """Nothing can be made in an immutable directory, so the work is then done from the one above it."""
     try:
@@ -80,7 +89,7 @@ def _where_one_can_work(stack: contextlib.ExitStack, tree: Tree, accept: frozens
         raise HomelabError(f"{tree.base_path} is not on a Btrfs, and only Btrfs knows NOCOW. Correct path.") from exc
     held = kernel.flags(tree.base) & kernel.HELD_FLAGS
     if held and "immutable" in accept:
-        above = _opened(stack, "..", os.O_RDONLY | os.O_DIRECTORY, tree.base)
+        above = _opened_quietly(stack, "..", directory=tree.base)
         outermost = os.fstat(tree.base).st_ino == kernel.SUBVOLUME_INODE or os.path.ismount(tree.base_path)
         if outermost or kernel.flags(above) & kernel.HELD_FLAGS:
             raise HomelabError(

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.patriark.homelab.plugins.module_utils.btrfs import kernel
+from ansible_collections.patriark.homelab.plugins.module_utils.btrfs import kernel, staging
 from ansible_collections.patriark.homelab.tests.loop_btrfs.convert import convert_here
 from ansible_collections.patriark.homelab.tests.loop_btrfs.filesystem import Filesystem
 from ansible_collections.patriark.homelab.tests.loop_btrfs.manifest import copy_on_write, leftovers
@@ -114,6 +114,97 @@ def test_where_both_the_old_and_the_new_file_were_written_to_both_are_kept(tree,
     assert len(kept) == 1
     assert {read(f"{tree}/b"), read(f"{tree}/{kept[0]}")} == {b"the beginning and the end", b"something else"}
     assert kept[0] in result["not_done"][0]["reason"]
+
+
+def kept_in(tree):
+    """What the files hold that were kept beside others."""
+    return [read(f"{tree}/{name}") for name in os.listdir(tree) if ".kept-" in name]
+
+
+def test_what_is_written_to_the_new_file_while_the_old_one_comes_back_is_kept(tree, at_sync, monkeypatch):
+    """Fails where what has lost its place is removed on the word of a look from before."""
+    reader = os.open(f"{tree}/b", os.O_RDONLY)
+    at_sync(2, lambda: append(f"/proc/{os.getpid()}/fd/{reader}"))
+    real = staging.Staging.give_back
+
+    def late(self, *given):
+        append(f"{tree}/b")
+        real(self, *given)
+
+    monkeypatch.setattr(staging.Staging, "give_back", late)
+    convert_here(tree)
+    os.close(reader)
+    assert read(f"{tree}/b") == b"the beginning and the end"
+    assert kept_in(tree) == [b"the beginning and the end"]
+
+
+def test_a_name_more_of_a_file_that_is_written_to_is_no_loss(tree):
+    """A run that was killed while it joined parted hard links: fails where what is touched is kept whatever other names it has."""
+    base = os.open(tree, os.O_RDONLY)
+    os.link(f"{tree}/a", f"{tree}/other")
+    left = staging.Staging.make(base, tree, True, lambda *_report: None)
+    os.link(f"{tree}/a", "1.copy.joined", dst_dir_fd=left.descriptor)
+    left.write_journal([staging.Entry("1.copy", 1, os.stat(f"{tree}/a").st_ino, 0, 0, 0, ["a", "other"])], {})
+    os.close(left.descriptor)
+    os.close(base)
+    convert_here(tree)
+    assert (kept_in(tree), copy_on_write(tree), leftovers(tree)) == ([], [], [])
+    assert os.stat(f"{tree}/a").st_ino == os.stat(f"{tree}/other").st_ino
+
+
+def moved(top):
+    """Rename the directory."""
+    os.rename(f"{top}/d", f"{top}/moved")
+
+
+def moved_behind_a_link(top):
+    """Rename it, and lead its old name there."""
+    moved(top)
+    os.symlink("moved", f"{top}/d")
+
+
+@pytest.mark.parametrize("move", [moved, moved_behind_a_link])
+def test_a_late_writers_bytes_are_kept_where_the_directory_has_moved(tree, at_sync, move):
+    """Fails where the old file is removed because its place is no longer there."""
+    os.mkdir(f"{tree}/d")
+    write(f"{tree}/d/f", b"the beginning")
+    reader = os.open(f"{tree}/d/f", os.O_RDONLY)
+
+    def meddle():
+        append(f"/proc/{os.getpid()}/fd/{reader}")
+        move(tree)
+
+    at_sync(2, meddle)
+    result = convert_here(tree)
+    os.close(reader)
+    assert kept_in(tree) == [b"the beginning and the end"]
+    assert any(".kept-" in one["reason"] for one in result["not_done"])
+    assert read(f"{tree}/moved/f") == b"the beginning"
+
+
+def test_the_times_of_a_directory_stay_where_a_file_in_it_comes_back(tree, at_sync):
+    os.mkdir(f"{tree}/d")
+    write(f"{tree}/d/f", b"the beginning")
+    before = os.stat(f"{tree}/d").st_mtime_ns
+    reader = os.open(f"{tree}/d/f", os.O_RDONLY)
+    at_sync(2, lambda: append(f"/proc/{os.getpid()}/fd/{reader}"))
+    convert_here(tree)
+    os.close(reader)
+    assert read(f"{tree}/d/f") == b"the beginning and the end"
+    assert os.stat(f"{tree}/d").st_mtime_ns == before
+
+
+def test_that_something_was_made_in_the_directory_meanwhile_stays_to_be_seen(tree, at_sync):
+    """Fails where the directory simply gets its old times back: who looks for new files by them misses one."""
+    made = []
+
+    def make():
+        write(f"{tree}/new", b"new")
+        made.append(os.stat(tree).st_mtime_ns)
+
+    at_sync(1, make)
+    convert_here(tree)
+    assert os.stat(tree).st_mtime_ns == made[0]
 
 
 @pytest.mark.parametrize("which", [1, 2])

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
 import pwd
 import random
+import threading
 
 import pytest
+from ansible_collections.patriark.homelab.plugins.module_utils.btrfs import copying, kernel, nocow
 from ansible_collections.patriark.homelab.tests.loop_btrfs.convert import EVERYTHING, convert_as, convert_here
 from ansible_collections.patriark.homelab.tests.loop_btrfs.filesystem import Filesystem, command
 from ansible_collections.patriark.homelab.tests.loop_btrfs.manifest import (
@@ -262,6 +266,100 @@ def test_a_tree_of_more_than_fits_is_converted_batch_by_batch():
         assert not result.get("failed"), result
         assert copy_on_write(top) == []
         assert differences(before, manifest(top)) == []
+
+
+@pytest.fixture
+def full_once(monkeypatch):
+    """The disk is full when the third file is copied, and has room again when that is tried once more."""
+    real, numbers = copying.Copier.copy, itertools.count(1)
+
+    def copy(self, *given):
+        if next(numbers) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(self, *given)
+
+    monkeypatch.setattr(copying.Copier, "copy", copy)
+
+
+def test_a_file_for_which_room_was_made_is_converted_too(top, full_once):
+    """Fails where that file is added to the batch which was handed over to make room."""
+    for number in range(5):
+        write(f"{top}/{number}", b"data")
+    assert convert_here(top)["files"]["converted"] == 6
+    assert copy_on_write(top) == []
+
+
+def test_a_write_that_failed_on_the_way_to_disk_is_not_taken_for_a_failure_of_the_file_at_hand(
+    top, full_once, monkeypatch
+):
+    """Fails where the run goes on: the system tells it once, and what was lost then replaces what is whole."""
+    for number in range(5):
+        write(f"{top}/{number}", b"data")
+    real = kernel.sync_filesystem
+
+    def sync(descriptor):
+        real(descriptor)
+        # Not the thread that brings batches to disk.
+        if threading.current_thread() is threading.main_thread():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(kernel, "sync_filesystem", sync)
+    assert "stopped: Input/output error" in convert_here(top)["msg"]
+    assert leftovers(top) == []
+
+
+def test_thousands_of_names_elsewhere_do_not_use_up_what_can_be_open(filesystem, top):
+    """Fails where files whose other names lie elsewhere are not converted in batches, or each name opens its directory."""
+    os.mkdir(f"{filesystem.path}/elsewhere")
+    for number in range(200):
+        write(f"{top}/{number}", b"data")
+        os.link(f"{top}/{number}", f"{filesystem.path}/elsewhere/{number}")
+        os.link(f"{top}/file", f"{top}/name-{number}")
+    # A batch of five leaves room for some 150 descriptors.
+    result = convert_here(top, accept=["outside_links"], files=5)
+    assert (result["not_done"], copy_on_write(top)) == ([], [])
+
+
+def test_an_empty_file_counts_once_for_each_of_its_names(top):
+    write(f"{top}/empty", b"")
+    for number in range(100):
+        os.link(f"{top}/empty", f"{top}/name-{number}")
+    assert counts(convert_here(top, check=True)) == counts(convert_here(top))
+
+
+def test_not_even_the_access_time_of_the_path_itself_is_altered(filesystem, top):
+    filesystem.remount("strictatime")
+    before = [os.stat(path).st_atime_ns for path in (top, f"{top}/file")]
+    convert_here(top, check=True)
+    convert_here(f"{top}/file", check=True)
+    nocow.inform(top, subvolumes=False, extents=True)
+    assert [os.stat(path).st_atime_ns for path in (top, f"{top}/file")] == before
+
+
+def test_without_root_what_cannot_be_made_again_is_named(filesystem, top):
+    """Fails where another group or a sticky directory of another account ends the run."""
+    uid = pwd.getpwnam("nobody").pw_uid
+    os.chown(top, uid, uid)
+    os.chown(f"{top}/file", uid, 4321)
+    result = convert_as(uid, top)
+    assert not result.get("failed"), result
+    assert [one["reason"] for one in result["not_done"]] == ["its group is none of this account's"]
+    shared = f"{filesystem.path}/shared"
+    os.mkdir(shared)
+    write(f"{shared}/own", b"data")
+    os.chown(f"{shared}/own", uid, uid)
+    os.chmod(shared, 0o1777)
+    result = convert_as(uid, shared)
+    assert not result.get("failed"), result
+    assert {one["path"] for one in result["not_done"]} == {shared, f"{shared}/own"}
+
+
+def test_without_root_a_parent_that_cannot_be_read_is_said_in_a_sentence(filesystem):
+    os.mkdir(f"{filesystem.path}/closed", 0o711)
+    os.chmod(filesystem.path, 0o755)
+    uid = pwd.getpwnam("nobody").pw_uid
+    for check in (True, False):
+        assert "Permission denied" in convert_as(uid, f"{filesystem.path}/closed/new", check=check)["msg"]
 
 
 def test_without_root_ones_own_files_are_turned_and_the_rest_is_named(filesystem, top):

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import subprocess
+import time
 
 import pytest
-from ansible_collections.patriark.homelab.plugins.module_utils.btrfs import survey
+from ansible_collections.patriark.homelab.plugins.module_utils.btrfs import kernel, survey
 from ansible_collections.patriark.homelab.plugins.module_utils.btrfs.nocow import inform
 from ansible_collections.patriark.homelab.plugins.module_utils.errors import HomelabError
 from ansible_collections.patriark.homelab.tests.loop_btrfs.convert import convert_here
@@ -50,6 +53,29 @@ def test_it_agrees_with_the_conversion(top):
     said = inform(top, subvolumes=False, extents=True)
     assert said["files"] == {"nocow": 1, "converted": 0, "cow": 0}
     assert said["extents"] == {"nocow": 1, "cow": 0}
+
+
+def test_who_waits_for_a_reader_of_a_pipe_goes_on_waiting(top):
+    os.mkfifo(f"{top}/pipe")
+    waiting = subprocess.Popen(["sh", "-c", f"echo > '{top}/pipe'"])
+    try:
+        for _look in range(20):
+            inform(top, subvolumes=False, extents=True)
+            assert waiting.poll() is None
+            time.sleep(0.02)
+    finally:
+        waiting.kill()
+        waiting.wait()
+
+
+def test_of_a_subvolume_without_a_uuid_no_snapshots_are_made_up(top, monkeypatch):
+    """Fails where every subvolume that is no snapshot counts as one of it: its parent has the same UUID, none."""
+    real = kernel.subvolume
+    command("btrfs", "subvolume", "create", f"{top}/inner")
+    monkeypatch.setattr(kernel, "subvolume", lambda descriptor: dataclasses.replace(real(descriptor), uuid=bytes(16)))
+    said = inform(top, subvolumes=False, extents=False)
+    assert said["snapshots"] is None
+    assert "no UUID" in " ".join(said["costs"])
 
 
 def test_another_file_system_is_an_error_that_says_so(tmp_path):

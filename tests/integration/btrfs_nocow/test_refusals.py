@@ -210,6 +210,15 @@ def test_a_full_disk_is_said_and_nothing_is_lost(filesystem, top, monkeypatch):
     assert leftovers(top) == []
 
 
+def test_old_data_that_names_elsewhere_keep_is_needed_twice(filesystem, top):
+    os.mkdir(f"{filesystem.path}/elsewhere")
+    for number in range(5):
+        write(f"{top}/{number}", os.urandom(30 << 20))
+        os.link(f"{top}/{number}", f"{filesystem.path}/elsewhere/{number}")
+    command("sync", "-f", top)
+    assert "too little space" in refusal(top, accept=["outside_links"])
+
+
 def test_a_quota_is_a_full_disk(filesystem):
     top = f"{filesystem.path}/limited"
     command("btrfs", "subvolume", "create", top)

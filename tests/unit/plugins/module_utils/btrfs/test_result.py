@@ -29,5 +29,14 @@ def test_the_difference_is_in_lines_a_person_reads():
 
 
 def test_what_snapshots_there_are_is_unknown_without_root():
-    found = Found([Tree(-1, "/mnt/pool")], Survey(), snapshots=None)
+    found = Found([Tree(-1, "/mnt/pool")], Survey(), snapshots=None, mirrored="")
     assert any(cost.startswith("Snapshots: unknown") for cost in result._costs(found, Wish()))
+
+
+def test_of_a_place_that_could_not_be_looked_at_nothing_is_said():
+    found = Found([Tree(-1, "/mnt/pool")])
+    assert not any("mirror" in cost or "napshot" in cost for cost in result._costs(found, Wish()))
+
+
+def test_files_that_others_made_meanwhile_do_not_count_below_zero():
+    assert result._count(Count(converted=2), 3, Wish())["cow"] == 0

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.patriark.homelab.plugins.module_utils.btrfs.slices import joined, progress
+from ansible_collections.patriark.homelab.plugins.module_utils.btrfs.slices import KEPT, joined, progress
 
 
-def result(nocow, converted, cow, seconds=2.0, not_done=(), total=None):
+def result(nocow, converted, cow, seconds=2.0, not_done=(), total=None, why="why"):
     """What one call returned."""
     count = {"nocow": nocow, "converted": converted, "cow": cow}
     return {
@@ -20,7 +20,7 @@ def result(nocow, converted, cow, seconds=2.0, not_done=(), total=None):
         "bytes_per_second": 0,
         "extents_before": converted * 3,
         "extents_after": converted,
-        "not_done": [{"path": path, "reason": "why", "remedy": "what"} for path in not_done],
+        "not_done": [{"path": path, "reason": why, "remedy": "what"} for path in not_done],
         "not_done_total": len(not_done) if total is None else total,
         "diff": {"before": f"{nocow} {cow + converted}", "after": f"{nocow + converted} {cow}"},
     }
@@ -49,14 +49,20 @@ def test_a_last_slice_without_work_keeps_the_change_of_the_ones_before():
     assert both["files"] == {"nocow": 0, "converted": 10, "cow": 0}
 
 
-def test_what_was_left_out_is_named_once_and_counted_once():
-    both = joined(result(0, 1, 2, not_done=["gone since", "still"]), result(1, 1, 1, not_done=["still"], total=300))
-    assert [one["path"] for one in both["not_done"]] == ["gone since", "still"]
-    assert both["not_done_total"] == 301
+def test_what_was_left_out_and_then_converted_is_no_longer_named():
+    both = joined(result(0, 1, 2, not_done=["done since", "still"]), result(1, 2, 0, not_done=["still"], total=300))
+    assert [one["path"] for one in both["not_done"]] == ["still"]
+    assert both["not_done_total"] == 300
+
+
+def test_what_happened_once_stays_named():
+    both = joined(result(0, 1, 2, not_done=["a"], why=f"replaced; {KEPT} a.kept-1"), result(1, 2, 0, not_done=["still"]))
+    assert [one["path"] for one in both["not_done"]] == ["a", "still"]
+    assert both["not_done_total"] == 2
 
 
 def test_the_list_stays_bounded():
-    first = result(0, 1, 2, not_done=[f"a{number}" for number in range(100)])
+    first = result(0, 1, 2, not_done=[f"a{number}" for number in range(100)], why=KEPT)
     assert len(joined(first, result(0, 1, 2, not_done=[f"b{number}" for number in range(100)]))["not_done"]) == 100
 
 
