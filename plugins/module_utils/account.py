@@ -133,8 +133,9 @@ def _answer(account: Account, work: Callable[[], Result]) -> dict[str, Any]:
     except Exception as exc:
         # A fault of this collection: without this the child would die in silence.
         return {
-            "error": f"The work as {account.name} met a fault of this collection: {exc!r}. Please report it.",
-            "details": {"traceback": traceback.format_exc()},
+            "error": f"The work as {account.name} met a fault of this collection: {type(exc).__name__}. Please report it.",
+            # Not what it says, which may be out of a file with secrets.
+            "details": {"traceback": "".join(traceback.format_tb(exc.__traceback__))},
         }
 
 

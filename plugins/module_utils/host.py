@@ -37,7 +37,7 @@ class Wanted:
 
 def debian_packages(status: str) -> set[str]:
     """The names of the installed packages, out of /var/lib/dpkg/status."""
-    return set(re.findall(r"^Package: (\S+)\nStatus: \S+ \S+ installed$", status, re.MULTILINE))
+    return set(re.findall(r"^Package: (\S+)\n(?:(?!Package:)\S.*\n)*?Status: \S+ \S+ installed$", status, re.MULTILINE))
 
 
 def rpm_packages(answer: str) -> set[str]:
@@ -105,7 +105,9 @@ def _look_at_packages(wanted: Mapping[str, Sequence[str]]) -> tuple[str | None, 
         installed = debian_packages(status)
         return "dpkg", [name for name in wanted.get("dpkg", ()) if name not in installed]
     names = list(wanted.get("rpm", ()))
-    answer = _output("rpm", "-q", "--qf", "%{NAME}\\n", *names) if names else None
+    if not names:
+        return ("rpm" if shutil.which("rpm") else None), []
+    answer = _output("rpm", "-q", "--qf", "%{NAME}\\n", *names)
     if answer is None:
         return None, []
     return "rpm", [name for name in names if name not in rpm_packages(answer)]

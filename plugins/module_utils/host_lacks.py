@@ -187,7 +187,8 @@ def _pool_lacks(seen: Mapping[str, Any], uuid: str) -> list[Lack]:
     if mounted and (planned or not uuid):
         return []
     steps = [] if mounted else [f"mkdir -p {shlex.quote(path)}"]
-    steps += [] if planned else [f"echo 'UUID={uuid} {path} btrfs {pool['options']} 0 0' >> /etc/fstab"]
+    line = f"UUID={uuid} {path.replace(' ', chr(92) + '040')} btrfs {pool['options']} 0 0"
+    steps += [] if planned else [f"printf '%s\\n' {shlex.quote(line)} >> /etc/fstab"]
     steps += [] if mounted else [f"mount {shlex.quote(path)}"]
     return [_lack("mount", f"The pool {uuid} is not mounted at {path}, or not at every boot.", " && ".join(steps))]
 

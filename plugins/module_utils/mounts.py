@@ -48,5 +48,6 @@ def parse_fstab(fstab: str) -> list[Mount]:
 
 
 def at(path: str, mounts: list[Mount]) -> Mount | None:
-    """The mount that is seen at exactly this path, or None."""
-    return next((mount for mount in reversed(mounts) if mount.path == path), None)
+    """The mount that is seen at exactly this path, or None. People write a path with or without a slash at its end."""
+    sought = path.rstrip("/")
+    return next((mount for mount in reversed(mounts) if mount.path.rstrip("/") == sought), None)

@@ -27,8 +27,8 @@ def ranges(text: str, name: str, uid: int) -> list[Range]:
 
 def outside(inside: int, own: int, mapped: Sequence[Range]) -> int | None:
     """The host's id for an id as a rootless container sees it: 0 is the account's own, the ranges follow from 1 on."""
-    if inside == 0:
-        return own
+    if inside <= 0:
+        return own if inside == 0 else None
     offset = inside - 1
     for first, count in mapped:
         if offset < count:

@@ -172,8 +172,11 @@ def main() -> None:
     )
     # Of what no_log took for secret, the secrets alone: every "2" and "immich" of the answer would be hidden too.
     module.no_log_values = masking.literals(module.params["set"])
+    parameters = {**module.params}
+    # The answer repeats what the module was called with.
+    module.params["set"] = dict.fromkeys(parameters["set"], "(not shown)")
     try:
-        result = tile.ensure(module.params, module.check_mode)
+        result = tile.ensure(parameters, module.check_mode)
     except HomelabError as exc:
         module.fail_json(msg=exc.message, **exc.details)
     for loss in result["losses"]:

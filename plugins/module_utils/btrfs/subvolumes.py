@@ -129,6 +129,10 @@ class Ids:
 
 def _owner(name: str, group: str | None, inside: int | None, shown: str, ids: Ids) -> Owner:
     entry = ids.of(name)
+    if inside is not None and inside < 0:
+        raise HomelabError(
+            f"The container_uid {inside} of {shown} is below 0. Give the number of the account in the container."
+        )
     if inside is not None:
         label = f"{name}'s container id {inside}"
         uid, gid = ids.in_container(inside, entry, shown) if entry else (None, None)

@@ -16,21 +16,24 @@ from ..yaml_text.values import PLACEHOLDER
 # Of a widget only this is shown; everywhere else what has a name as secrets have is hidden.
 _OPEN_IN_WIDGETS = {"type", "url", "version", "fields", "method", "refreshInterval", "display", "mappings", "site"}
 _SECRET_NAME = re.compile(r"(?i)key|token|pass|secret|auth|cookie|credential|user|pin\b")
-_IN_COMMENT = re.compile(r"(?i)#.*?(?:key|token|pass|secret|auth|cookie|credential|user)\w*[\"']?[ \t]*[:=][ \t]*(?P<secret>[^\s#][^\r\n]*)")
-_IN_URL = re.compile(r"//(?P<user>[^/\s\"'@]+)@|[?&][\w.-]+=(?P<query>[^&\s\"'#]+)")
+_IN_COMMENT = re.compile(
+    r"(?i)#.*?(?:(?:key|token|pass|secret|auth|cookie|credential|user)\w*[\"']?[ \t]*[:=][ \t]*|(?:pass(?:word|wd)?|secret|token)[ \t]+)"
+    r"(?P<secret>[^\s#][^\r\n]*)")
+_IN_URL = re.compile(r"//(?P<user>[^/\s\"'@:]*:[^\s\"'@]+|[^/\s\"'@]+)@|[?&][\w.-]+=(?P<query>[^&\s\"'#]+)")
+_SCHEME = re.compile(r"(?i)\A(?:basic|bearer)\b")
 # A text this short would be found all over the file.
 _TELLING = 6
 
 
 def literals(tile: Any) -> set[str]:
-    """The secrets in a tile given as plain data."""
+    """The secrets in a tile given as plain data, but those so short that the log of everything else would be full of them."""
     found: set[str] = set()
     for name, value, widget in _plain_scalars(tile, "", False):
         if isinstance(value, bool) or value is None:
             continue
         text = str(value)
         found |= {text} if _hidden(name, text, widget) else set(_in_urls(text))
-    return found
+    return {text for text in found if len(text) >= _TELLING}
 
 
 def hide(before: str, after: str) -> tuple[str, str]:
@@ -41,8 +44,13 @@ def hide(before: str, after: str) -> tuple[str, str]:
     return _replace(before, old, numbers), _replace(after, new, numbers)
 
 
+def _names_only(text: str) -> bool:
+    """Whether nothing is in a text but the names of variables that hold the secret."""
+    return not _SCHEME.sub("", PLACEHOLDER.sub("", text).strip(" \t\"'")).strip()
+
+
 def _hidden(name: str, text: str, widget: bool) -> bool:
-    if not text or PLACEHOLDER.search(text):
+    if _names_only(text):
         return False
     return bool(_SECRET_NAME.search(name)) or (widget and name not in _OPEN_IN_WIDGETS)
 
@@ -76,7 +84,7 @@ def _node_scalars(node: Node, name: str, widget: bool) -> Iterator[tuple[str, No
 def _in_urls(text: str) -> Iterator[str]:
     for match in _IN_URL.finditer(text):
         secret = match["user"] or match["query"]
-        if not PLACEHOLDER.search(secret):
+        if not _names_only(secret):
             yield secret
 
 
@@ -84,14 +92,14 @@ def _spans(text: str, numbers: dict[str, int]) -> list[tuple[int, int, str]]:
     """Where the text has secrets, and which."""
     spans = []
     for name, node, widget in _node_scalars(reader.read(text).root, "", False):
-        if not isinstance(node.value, bool) and _hidden(name, str(node.value or ""), widget):
+        if not isinstance(node.value, bool) and _hidden(name, "" if node.value is None else str(node.value), widget):
             spans.append((node.body, node.end, str(node.value)))
     for match in _IN_COMMENT.finditer(text):
-        if not PLACEHOLDER.search(match["secret"]):
+        if not _names_only(match["secret"]):
             spans.append((match.start("secret"), match.end("secret"), match["secret"].strip()))
     for match in _IN_URL.finditer(text):
         group = "user" if match["user"] else "query"
-        if not PLACEHOLDER.search(match[group]):
+        if not _names_only(match[group]):
             spans.append((match.start(group), match.end(group), match[group]))
     for _start, _end, secret in spans:
         numbers.setdefault(secret, len(numbers) + 1)

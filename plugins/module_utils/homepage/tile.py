@@ -19,7 +19,7 @@ from .services_file import Tile, edit
 def request(parameters: Mapping[str, Any]) -> Tile:
     """The tile that a task asks for."""
     position = parameters["position"]
-    after = position.get("after", "") if isinstance(position, dict) and set(position) == {"after"} else ""
+    after = str(position["after"]) if isinstance(position, dict) and set(position) == {"after"} else ""
     if not after and position not in ("first", "last"):
         raise HomelabError("position has to be first, last, or {after: NAME}.")
     for name in ("group", "name"):
@@ -57,6 +57,11 @@ def _unchecked(why: str) -> dict[str, Any]:
     return {"changed": True, "changes": [], "losses": [], "unchecked": [f"Not checked yet: {why}"]}
 
 
+def _readable(text: str) -> str:
+    """Without the bytes that are no UTF-8, which no answer can carry."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _ensure(path: str, tile: Tile, check: bool) -> dict[str, Any]:
     path = os.path.join(os.path.expanduser("~"), os.path.expanduser(path))
     before = files.read(path)
@@ -74,12 +79,13 @@ def _ensure(path: str, tile: Tile, check: bool) -> dict[str, Any]:
         shown = masking.hide(text, edited.text)
     except Fault as fault:
         where = f"{path}, line {fault.line}" if fault.line else path
-        raise HomelabError(f'Cannot edit the tile "{tile.name}" in {where}: {fault.why}. Nothing was changed.', path=path, line=fault.line) from None
+        why = _readable(fault.why)
+        raise HomelabError(f'Cannot edit the tile "{tile.name}" in {where}: {why}. Nothing was changed.', path=path, line=fault.line) from None
     after = edited.text.encode("utf-8", "surrogateescape")
     result: dict[str, Any] = {
         "changed": after != before,
         "changes": edited.changes,
-        "losses": [{"line": loss.line, "what": loss.what} for loss in edited.losses],
+        "losses": [{"line": loss.line, "what": _readable(loss.what)} for loss in edited.losses],
         "unchecked": [],
         "diff": files.as_diff(path, *(part.encode("utf-8", "replace") for part in shown)),
     }

@@ -248,7 +248,11 @@ class _Edit:
         """Remove one of several entries."""
         start, end = spans[which]
         if holder.flow:
-            return self.splice((start, spans[which + 1][0], "") if which + 1 < len(spans) else (spans[which - 1][1], end, ""))
+            if which + 1 < len(spans):
+                return self.splice((start, spans[which + 1][0], ""))
+            before = spans[which - 1][1]
+            # A comment there is about what is before; a comma after the last entry means nothing.
+            return self.splice((start if "#" in self.text[before:start] else before, end, ""))
         line = self.document.line_start(start)
         if self.text[line:start].strip(" \ufeff"):
             raise self.fail(start, "what is to be removed begins on a line that it shares with something else")

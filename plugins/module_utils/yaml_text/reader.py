@@ -26,11 +26,17 @@ _NOT_PRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe
 _ESCAPES = {"0": "\0", "a": "\a", "b": "\b", "t": "\t", "\t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r", "e": "\x1b",
             " ": " ", '"': '"', "/": "/", "\\": "\\", "N": "\x85", "_": "\xa0", "L": "\u2028", "P": "\u2029"}
 _ESCAPE_DIGITS = {"x": 2, "u": 4, "U": 8}
+# JSON writes a character beyond the first 65,536 as two escapes.
+_SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 def read(text: str) -> Document:
     """Parse the text; Fault where Homepage could not read it."""
     return _Reader(text).document()
+
+
+def _character(pair: re.Match[str]) -> str:
+    return pair[0].encode("utf-16", "surrogatepass").decode("utf-16")
 
 
 class _Reader:
@@ -430,7 +436,7 @@ class _Reader:
                 parts.append("'")
                 at += 2
             elif char == quote:
-                return Node("scalar", start, at + 1, start, "".join(parts), quote)
+                return Node("scalar", start, at + 1, start, _SURROGATES.sub(_character, "".join(parts)), quote)
             elif char in _BREAKS:
                 at = self.fold(parts, at)
             elif char == "\\" and quote == '"':

@@ -22,6 +22,10 @@ for _word, _meaning in (("null", None), ("true", True), ("false", False)):
     _CONSTANTS.update({_word: _meaning, _word.capitalize(): _meaning, _word.upper(): _meaning})
 
 
+# So many has JavaScript's largest number.
+_DIGITS = 309
+
+
 class Timestamp(str):
     """A plain scalar that js-yaml makes a date of; kept as it is written."""
 
@@ -37,10 +41,17 @@ def resolve(text: str) -> Any:
     if _INTEGER.match(text):
         return _integer(text)
     if _FLOAT.match(text):
-        return float(text.replace("_", ""))
+        return _float(text)
     if _SPECIAL_FLOAT.match(text):
         return float(text.replace(".", "").lower())
     return text
+
+
+def _float(text: str) -> Any:
+    try:
+        return float(text.replace("_", ""))
+    except ValueError:
+        return text  # It only looked like one: ._e5
 
 
 def _integer(text: str) -> Any:
@@ -49,6 +60,8 @@ def _integer(text: str) -> Any:
     digits = digits.lstrip("+-")
     base = {"0b": 2, "0o": 8, "0x": 16}.get(digits[:2], 10)
     digits = digits if base == 10 else digits[2:]
+    if len(digits) > _DIGITS and base == 10:
+        return text  # No number of JavaScript's is as large, and Python refuses to read thousands of digits.
     return sign * int(digits, base) if digits else text
 
 

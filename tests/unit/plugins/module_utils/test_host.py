@@ -13,9 +13,11 @@ def test_a_removed_debian_package_whose_files_are_kept_is_not_installed():
     status = (
         "Package: podman\nStatus: install ok installed\nVersion: 5.4.2\n\n"
         "Package: uidmap\nStatus: deinstall ok config-files\nVersion: 1\n\n"
-        "Package: passt\nStatus: hold ok installed\n"
+        "Package: passt\nStatus: hold ok installed\n\n"
+        "Package: tar\nEssential: yes\nStatus: install ok installed\n\n"
+        "Package: old\nEssential: no\nStatus: deinstall ok config-files\n"
     )
-    assert host.debian_packages(status) == {"podman", "passt"}
+    assert host.debian_packages(status) == {"podman", "passt", "tar"}
 
 
 def test_rpm_names_what_is_missing_in_a_sentence():

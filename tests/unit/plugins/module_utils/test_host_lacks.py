@@ -111,10 +111,10 @@ def test_nothing_wanted_is_nothing_lacking():
         (
             {"pool": {**UNMOUNTED, "fstab": None}},
             "mount",
-            f"mkdir -p /mnt/pool && echo 'UUID={UUID} /mnt/pool btrfs nofail 0 0' >> /etc/fstab && mount /mnt/pool",
+            f"mkdir -p /mnt/pool && printf '%s\\n' 'UUID={UUID} /mnt/pool btrfs nofail 0 0' >> /etc/fstab && mount /mnt/pool",
         ),
         ({"pool": UNMOUNTED}, "mount", "mkdir -p /mnt/pool && mount /mnt/pool"),
-        ({"pool": {"fstab": None}}, "mount", f"echo 'UUID={UUID} /mnt/pool btrfs nofail 0 0' >> /etc/fstab"),
+        ({"pool": {"fstab": None}}, "mount", f"printf '%s\\n' 'UUID={UUID} /mnt/pool btrfs nofail 0 0' >> /etc/fstab"),
     ],
 )
 def test_a_command_mends_it(differences, what, command):

@@ -26,6 +26,11 @@ def test_of_two_mounts_at_one_path_the_last_is_seen():
     assert found.fstype == "tmpfs"
 
 
+def test_a_slash_at_the_end_is_the_same_path():
+    assert mounts.at("/mnt/pool/", mounts.parse(MOUNTINFO)) is not None
+    assert mounts.at("/mnt/a", mounts.parse_fstab("UUID=2 /mnt/a/ btrfs defaults 0 0\n")) is not None
+
+
 def test_a_directory_below_a_mount_is_no_mount():
     assert mounts.at("/mnt/pool/photos", mounts.parse(MOUNTINFO)) is None
 

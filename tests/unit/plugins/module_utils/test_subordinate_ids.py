@@ -19,7 +19,7 @@ def test_lines_that_name_the_account_win_over_its_number():
 
 @pytest.mark.parametrize(
     ("inside", "outside"),
-    [(0, 1000), (1, 165536), (999, 166534), (65536, 231071), (65537, 900000), (65636, 900099), (65637, None)],
+    [(0, 1000), (1, 165536), (999, 166534), (65536, 231071), (65537, 900000), (65636, 900099), (65637, None), (-1, None)],
 )
 def test_ids_are_counted_through_the_ranges(inside, outside):
     """Adding the id to the first range's start is off by one, and wrong from the second range on."""

@@ -42,6 +42,23 @@ def at_end(text: str, added: str) -> tuple[tuple[str, str], ...]:
     return ((text, text + added),)
 
 
+JSON_LIKE = (
+    Case(
+        "a name in two escapes",
+        "a reader that takes each escape for a character does not find the group and adds it once more",
+        '- "\\ud83d\\ude00 Media":\n    - Immich:\n        href: https://photos.example.org\n',
+        (("        href: https://photos.example.org\n", "        href: https://photos.example.org\n" + LINE),),
+        tile={**MONITOR, "group": "\U0001f600 Media"},
+    ),
+    Case(
+        "a comment before the last key between braces",
+        "the comma, and with it the comment about the key before, is taken out together with the last key",
+        "- Media:\n    - Immich: {href: x, ping: y, # why y\n        widget: z}\n",
+        (("        widget: z}", "        }"),),
+        tile={"set": {}, "unset": ["widget"]},
+    ),
+)
+
 PLACEHOLDERS = (
     Case(
         "unquoted placeholder",
@@ -728,4 +745,4 @@ LOST = (
     ),
 )
 
-CASES = (*PLACEHOLDERS, *BYTES, *MARKERS, *COMMENTS, *INDENTATION, *FLOW, *EMPTY, *ANCHORS, *TEXTS, *NAMES, *PLACES, *LOST)
+CASES = (*PLACEHOLDERS, *JSON_LIKE, *BYTES, *MARKERS, *COMMENTS, *INDENTATION, *FLOW, *EMPTY, *ANCHORS, *TEXTS, *NAMES, *PLACES, *LOST)

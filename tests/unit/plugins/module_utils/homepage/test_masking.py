@@ -29,6 +29,10 @@ WIDGET = "- A:\n    - B:\n        widget:\n          type: immich\n"
         "        apiToken: S3CRET-one",
         "          key: S3CRET-one\n    - C:\n        description: S3CRET-one once more",
         "          key: &k S3CRET-one\n    - C:\n        description: *k",
+        "          # key: {{HOMEPAGE_VAR_KEY}} was S3CRET-one",
+        '          key: "{{HOMEPAGE_VAR_KEY}}S3CRET-one"',
+        "          # the password S3CRET-one",
+        "          url: http://admin:S3/CRET-one@immich:2283",
     ],
 )
 def test_a_literal_secret_is_not_shown(line):
@@ -51,11 +55,19 @@ def test_a_literal_secret_is_not_shown(line):
         "          fields: [photos, videos]",
         "        href: https://photos.example.org",
         "        # ping: by name",
+        '          headers: {Authorization: "Bearer {{HOMEPAGE_VAR_KEY}}"}',
+        "          # key: {{HOMEPAGE_VAR_KEY}}",
     ],
 )
 def test_what_is_no_secret_is_shown(line):
     text = WIDGET + line + "\n"
     assert masking.hide(text, text) == (text, text)
+
+
+def test_a_pin_of_zeros_is_not_shown():
+    """Fails where a number that counts as false counts as nothing."""
+    text = WIDGET + "          pin: 0000\n"
+    assert "0000" not in masking.hide(text, text)[0]
 
 
 def test_a_change_of_a_secret_shows_as_a_change():
@@ -70,5 +82,6 @@ def test_secrets_of_a_task_are_known_and_nothing_else_is():
         "siteMonitor": "http://u:pw-one@immich/",
         "widget": {"type": "immich", "version": 2, "key": "literal", "pin": 1234, "headers": {"X": "header"}, "enable": True, "url": "http://i?token=in-url"},
     }
-    assert masking.literals(tile) == {"u:pw-one", "literal", "1234", "header", "in-url"}
+    # The pin is not among them: each 1234 of the whole answer would be hidden, the version of an image included.
+    assert masking.literals(tile) == {"u:pw-one", "literal", "header", "in-url"}
     assert masking.literals({"widget": {"type": "immich", "key": "{{HOMEPAGE_VAR_KEY}}", "version": 2}}) == set()

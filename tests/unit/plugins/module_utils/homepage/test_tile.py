@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 
@@ -47,6 +48,23 @@ def test_only_the_asked_for_bytes_change(path):
     assert path.read_bytes() == AFTER
     assert path.stat().st_mode & 0o7777 == 0o640
     assert os.listdir(path.parent) == ["services.yaml"]
+
+
+def test_names_that_are_no_utf_8_can_be_told(path):
+    """Fails where what Homepage loses is told in the file's own bytes: the answer is refused, after the file was written."""
+    path.write_bytes(BEFORE + b"- M\xe9dia:\r\n    - A:\r\n        href: x\r\n    - A:\r\n        href: y\r\n")
+    result = task(path)
+    assert result["losses"]
+    json.dumps(result, ensure_ascii=False).encode("utf-8")
+    with pytest.raises(HomelabError) as refused:
+        task(path, group=os.fsdecode(b"M\xe9dia"), name="A")
+    refused.value.message.encode("utf-8")
+
+
+def test_a_tile_may_have_a_number_for_a_name(path):
+    path.write_bytes(b"- Media:\n    - 1:\n        href: x\n    - Immich:\n        href: y\n")
+    task(path, name="New", set={"href": "z"}, position={"after": 1})
+    assert path.read_bytes().split(b"\n")[3] == b"    - New:"
 
 
 def test_a_second_run_changes_nothing(path):
