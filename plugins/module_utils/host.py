@@ -15,6 +15,8 @@ from typing import Any
 from . import account, command, files, mounts, subordinate_ids
 from .errors import HomelabError
 
+_LOCALTIME = "/etc/localtime"
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -168,7 +170,8 @@ def look(wanted: Wanted) -> dict[str, Any]:
         "missing_packages": missing,
         "podman": podman_version(_output("podman", "--version") or "") if with_packages else None,
         "unprivileged_port_start": int(_text("/proc/sys/net/ipv4/ip_unprivileged_port_start") or 1024),
-        "timezone": zone(os.readlink("/etc/localtime")) if os.path.islink("/etc/localtime") else "",
+        # Where the link leads nowhere, everything runs on UTC.
+        "timezone": zone(os.readlink(_LOCALTIME)) if os.path.islink(_LOCALTIME) and os.path.exists(_LOCALTIME) else "",
         "firewall": _look_at_firewall() if wanted.open_ports else None,
         "pool": _look_at_pool(wanted.pool, wanted, owner) if wanted.pool else None,
     }

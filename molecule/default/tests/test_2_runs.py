@@ -87,6 +87,22 @@ def test_another_immich_version_is_refused_with_both_versions(services: Services
     assert services.inspect("immich-server")["Id"] == before
 
 
+def test_a_time_zone_with_a_slip_in_its_name_is_refused(host: Any) -> None:
+    before = host.check_output("readlink /etc/localtime || true")
+    refused = play("patriark.homelab.site", "--tags=host", "--extra-vars=homelab_timezone=Europe/Olso")
+    assert refused.status != 0
+    assert "no time zone Europe/Olso" in refused.trouble
+    assert host.check_output("readlink /etc/localtime || true") == before
+
+
+def test_a_stopped_traefik_is_right_where_it_shall_be_stopped() -> None:
+    """Asking it all the same waits for half a minute, and fails."""
+    stopped = json.dumps({"homelab_services": ["traefik"], "traefik_state": "stopped"})
+    runs = [play("patriark.homelab.site", f"--tags={tag}", f"--extra-vars={stopped}") for tag in ("traefik", "verify")]
+    runs.append(play("patriark.homelab.site", "--tags=traefik"))
+    assert [run.status for run in runs] == [0, 0, 0], "".join(run.trouble for run in runs)
+
+
 def test_a_missing_secret_is_named() -> None:
     refused = play("patriark.homelab.site", "--tags=ocis", "--extra-vars=ocis_admin_password=")
     assert refused.status != 0

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from conftest import CHECKOUT, POOL, Services
+from conftest import CHECKOUT, POOL, Services, play
 
 WITH_DATA = ("immich-server", "immich-database", "ocis")
 EVERYTHING = ("traefik", "traefik-pages", "immich-cache", "immich-machine-learning", "homepage", *WITH_DATA)
@@ -42,6 +42,24 @@ def test_everything_is_back_after_a_reboot(services: Services) -> None:
     reboot()
     wait_for(lambda: all_active(services), "not everything came back after the reboot")
     assert services.query("SELECT word FROM remembered") == "before the reboot"
+
+
+def test_a_line_in_fstab_stays_as_a_person_wrote_it(host: Any, services: Services) -> None:
+    """The module that makes a line writes one that is there anew, with other numbers at its end."""
+    made = host.file("/etc/fstab").content_string
+    services.run("systemctl", "--user", "stop", *WITH_DATA)
+    host.check_output(f"umount {POOL}; sed --in-place '\\|{POOL}|s| 0 0$|\\t0  2|' /etc/fstab")
+    written = host.file("/etc/fstab").content_string
+    assert written != made
+    announced = play("patriark.homelab.site", "--tags=storage", "--check")
+    done = play("patriark.homelab.site", "--tags=storage")
+    assert announced.status == done.status == 0, announced.trouble + done.trouble
+    assert announced.changed[:1] == done.changed == ["patriark.homelab.storage : Mount it, now and at every boot"]
+    assert host.file("/etc/fstab").content_string == written
+    assert host.check_output(f"findmnt --noheadings --output FSTYPE {POOL}") == "btrfs"
+    host.check_output(f"sed --in-place '\\|{POOL}|s|\t0  2$| 0 0|' /etc/fstab")
+    assert host.file("/etc/fstab").content_string == made
+    services.run("systemctl", "--user", "start", *WITH_DATA)
 
 
 def test_services_with_data_stay_off_without_the_pool(host: Any, services: Services) -> None:

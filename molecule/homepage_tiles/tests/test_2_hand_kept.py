@@ -88,6 +88,9 @@ def test_a_tile_can_be_forced_to_show_no_counts(site: Any, host: Any) -> None:
 def test_a_broken_file_is_refused_with_its_line_and_stays(site: Any, host: Any) -> None:
     broken = BEFORE.replace("    - Notes:", "\t- Notes:")
     host.run_expect([0], f"cat > {PATH} <<'END'\n{broken}END")
-    said = site.play("converge.yml", **TILES, **immich("2-3"))
+    own = [{"Media & Photos": [{"Notes": {"widget": {"type": "notes", "key": "a-key-that-stands-in-the-tile"}}}]}]
+    said = site.play("converge.yml", **TILES, **immich("2-3"), homepage_services=own)
     assert f"{PATH}, line 16: a tab" in said.printed
+    # A loop over the tiles themselves prints them whole where a task fails.
+    assert "a-key-that-stands-in-the-tile" not in said.printed
     assert host.file(PATH).content_string == broken

@@ -19,7 +19,9 @@ from .applications import Application
 from .traefik import Route
 
 _SECONDS = 5
-_PUBLISHED = re.compile(r"(?:(?:\[[^]]*\]|[^:]*):)?(?P<host>\d+):(?P<inside>\d+)(?:/tcp)?\Z")
+_PUBLISHED = re.compile(r"(?:(?P<address>\[[^]]*\]|[^:]*):)?(?P<host>\d+):(?P<inside>\d+)(?:/tcp)?\Z")
+_HERE = "127.0.0.1"
+_EVERYWHERE = ("", "0.0.0.0", "::")
 
 
 class Check(NamedTuple):
@@ -34,30 +36,32 @@ class Check(NamedTuple):
 class Door(NamedTuple):
     """Where an application answers on this host, and by which name it has to be asked."""
 
+    address: str
     port: int
     host: str
     encrypted: bool
 
 
-def published(application: Application, inside: int) -> int | None:
-    """The port of the host behind which a port of the container is."""
+def published(application: Application, inside: int) -> tuple[str, int] | None:
+    """The address and port of the host behind which a port of the container is."""
     if application.unit.text("Network") == "host":
-        return inside
+        return _HERE, inside
     for found in application.unit.every("PublishPort"):
         match = _PUBLISHED.match(found.value)
         if match and int(match["inside"]) == inside:
-            return int(match["host"])
+            address = (match["address"] or "").strip("[]")
+            return _HERE if address in _EVERYWHERE else address, int(match["host"])
     return None
 
 
 def door(route: Route | None, proxy: Application | None, addresses: Mapping[str, int], own: Application, own_port: int) -> Door | None:
     """The way through the proxy where there is one, else the port that the application publishes itself."""
     if route and proxy and route.entry_point in addresses:
-        port = published(proxy, addresses[route.entry_point])
-        if port:
-            return Door(port, route.host, route.encrypted)
-    port = published(own, own_port)
-    return Door(port, "localhost", False) if port else None
+        place = published(proxy, addresses[route.entry_point])
+        if place:
+            return Door(*place, route.host, route.encrypted)
+    place = published(own, own_port)
+    return Door(*place, "localhost", False) if place else None
 
 
 def ask(to: Door, path: str) -> tuple[int, str]:
@@ -67,9 +71,9 @@ def ask(to: Door, path: str) -> tuple[int, str]:
         # The question goes to this very host, whose certificate is for the public name.
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        connection = _Named(to.host, to.port, context)
+        connection = _Named(to, context)
     else:
-        connection = http.client.HTTPConnection("127.0.0.1", to.port, timeout=_SECONDS)
+        connection = http.client.HTTPConnection(to.address, to.port, timeout=_SECONDS)
     usual = 443 if to.encrypted else 80
     try:
         connection.request("GET", path, headers={"Host": to.host if to.port == usual else f"{to.host}:{to.port}"})
@@ -84,9 +88,9 @@ def ask(to: Door, path: str) -> tuple[int, str]:
 class _Named(http.client.HTTPSConnection):
     """A connection to this host that names the public one, by which the proxy chooses its certificate."""
 
-    def __init__(self, name: str, port: int, context: ssl.SSLContext) -> None:
-        super().__init__("127.0.0.1", port, timeout=_SECONDS, context=context)
-        self._name, self._trusting = name, context
+    def __init__(self, to: Door, context: ssl.SSLContext) -> None:
+        super().__init__(to.address, to.port, timeout=_SECONDS, context=context)
+        self._name, self._trusting = to.host, context
 
     def connect(self) -> None:
         http.client.HTTPConnection.connect(self)

@@ -35,8 +35,9 @@ def pins(applications: Sequence[Application], image_of: Callable[[str], podman.I
         said = " and ".join(f"{one.unit.name} runs {running[one.unit.name]}" for one in applications)
         raise HomelabError(f"Immich is left alone: {said}, and its parts belong to one version. Start them with one version, then run this again.")
     if any(not exact_tag(image) for image in running.values()):
-        # One tag for all of them, or none: a digest says the same without it.
-        running = {unit: _without_tag(image) if "@" in image else image for unit, image in running.items()}
+        # One tag for all of them, or none: a digest says the same without it. What is written stays as it is.
+        written = [one.of.image for one in applications]
+        running = {unit: image if image in written else _without_tag(image) for unit, image in running.items()}
     return [Pin(one.unit.name, running[one.unit.name], _changes(one, running[one.unit.name])) for one in applications]
 
 

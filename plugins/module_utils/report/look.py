@@ -126,6 +126,11 @@ class _Look:
                 f"The host runs Immich {version} and immich_version asks for {self.wanted_version}. This playbook keeps what runs and "
                 f"upgrades nothing, because Immich migrates its database one way: leave immich_version out, or set it to {version}."
             )
+        if self.wanted_version and not version:
+            self.left_alone.append(
+                f"immich_version {self.wanted_version} could not be compared with what runs: the image at {server.path}:{server.line} tells no version. "
+                "Immich tells its own in the verification list."
+            )
         self.changes += [change for pin in pins for change in pin.changes]
         if not any(pin.changes for pin in pins) and not any(self._is_stale(one) for one in parts):
             return []

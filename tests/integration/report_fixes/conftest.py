@@ -61,8 +61,10 @@ class Trees:
     units = ThrowawayHost.units
     places = (units, f"{home}/checkout", f"{home}/config", "/etc/containers/systemd")
 
-    def __init__(self, host: ThrowawayHost) -> None:
-        self.host = host
+    def __init__(self, host: ThrowawayHost, untuned: pathlib.Path) -> None:
+        self.host, self.untuned = host, untuned
+        # The test host's own inventory says more than most people's.
+        untuned.write_text(json.dumps({"homelab": {"hosts": {host.facts["name"]: {"ansible_pipelining": False}}}}))
 
     def lay(self, files: Mapping[str, Any], owner: str = ACCOUNT) -> None:
         """In place of the tree before. A path is below the units, the home (~/) or the root (/)."""
@@ -82,8 +84,8 @@ class Trees:
     def play(self, *arguments: str, user: str = ACCOUNT, **variables: object) -> Run:
         if user:
             variables["homelab_user"] = user
-        inventory = pathlib.Path(self.host.facts["inventory"])
-        return run_playbook("patriark.homelab.report_fixes", [inventory], f"--extra-vars={json.dumps(variables)}", "--diff", *arguments)
+        inventories = [pathlib.Path(self.host.facts["inventory"]), self.untuned]
+        return run_playbook("patriark.homelab.report_fixes", inventories, f"--extra-vars={json.dumps(variables)}", "--diff", *arguments)
 
     def story(self, **options: Any) -> tuple[Run, dict[str, list[str]]]:
         """Foresee, do, repeat: what the run said, and per file that changed the lines that went and those that came."""
@@ -112,8 +114,8 @@ def _differences(before: str, after: str) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def trees() -> Iterator[Trees]:
+def trees(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trees]:
     host = ThrowawayHost("report-fixes")
     host.make_account()
-    yield Trees(host)
+    yield Trees(host, tmp_path_factory.mktemp("inventory") / "untuned.yml")
     host.down()

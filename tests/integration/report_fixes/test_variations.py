@@ -47,6 +47,15 @@ def test_digest_pins_already(trees: Any) -> None:
     assert (done.changed, changed) == ([], {})
 
 
+def test_a_version_that_cannot_be_compared_is_said(trees: Any) -> None:
+    """Catches letting another version than the one that is asked for pass without a word, and a digest that costs another image its tag."""
+    trees.lay({"immich-server.container": unit(f"{SERVER}@{DIGEST}", AUTO), "immich-ml.container": unit(f"{ML}:v2.3.1@{DIGEST}")})
+    done, changed = trees.story(immich_version="9.9.9")
+    assert changed == {f"{trees.units}/immich-server.container": ["-AutoUpdate=registry"]}
+    (said,) = [one for one in done.result("Look at the host")["left_alone"] if "9.9.9" in one]
+    assert f"{trees.units}/immich-server.container:3" in said
+
+
 def test_a_drop_in_with_the_image(trees: Any) -> None:
     """Catches pinning the unit's own line, which the drop-in outdoes."""
     files = immich(tag=":release", more="")
@@ -95,7 +104,11 @@ def test_traefik_labels_instead_of_files(trees: Any) -> None:
 
 
 def test_the_units_of_another_user_than_the_one_that_connects(trees: Any) -> None:
-    """Catches taking the connection's home for the account's: an admin connects, becomes root, and means photos."""
+    """Catches taking the connection's home for the account's: an admin connects, becomes root, and means photos.
+
+    Without pipelining it takes setfacl to become photos, which a host need not have.
+    """
+    trees.host.shell("bash", "-euc", "rm --force $(command -v setfacl)")
     trees.host.shell("bash", "-euc", "id admin >/dev/null 2>&1 || useradd --create-home admin; echo 'admin ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/admin")
     trees.lay(immich())
     _done, changed = trees.story(ansible_user="admin", ansible_become=True)

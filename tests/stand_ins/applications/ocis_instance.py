@@ -113,6 +113,8 @@ class Instance:
                 for name, (identifier, password) in users.items()
             }
             self._write_accounts({"bind": passwords.hash_token(passwords_of["idm_password"]), "users": accounts})
+        # As the real one's database, it is open for writing as long as the instance is.
+        self._held = self.accounts_file.open("r+b")
 
     def _write_accounts(self, accounts: dict[str, Any]) -> None:
         unfinished = self.accounts_file.with_suffix(".unfinished")

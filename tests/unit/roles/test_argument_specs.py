@@ -8,13 +8,14 @@ from __future__ import annotations
 import pathlib
 
 import pytest
+import yaml
 from ansible.parsing.dataloader import DataLoader
 
 ROLES = pathlib.Path(__file__).resolve().parents[3] / "roles"
 
 
 def loaded(path):
-    """As Ansible reads it, with !unsafe: without that, a variable that a default names would have to be set even where the default is not used."""
+    """As Ansible reads it, with !unsafe."""
     return DataLoader().load_from_file(str(path)) or {}
 
 
@@ -37,6 +38,19 @@ def test_documented_defaults_are_the_defaults(role, entry):
     """Fails where one side has an option more, or another value, than the other."""
     documented = {option: spec["default"] for option, spec in entry["options"].items() if "default" in spec}
     assert documented == loaded(role / "defaults" / "main.yml")
+
+
+@pytest.mark.parametrize("path", sorted(ROLES.glob("*/meta/argument_specs.yml")), ids=lambda path: path.parents[1].name)
+def test_no_text_of_a_specification_is_a_template(path):
+    """Without !unsafe, a variable that a default names would have to be set even where the default is not used."""
+    texts, waiting = [], [yaml.compose(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.ScalarNode):
+            texts.append(node)
+        else:
+            waiting += [part for entry in node.value for part in (entry if isinstance(entry, tuple) else (entry,))]
+    assert not [node.value for node in texts if "{{" in node.value and node.tag != "!unsafe"]
 
 
 @pytest.mark.parametrize(("role", "entry"), ENTRY_POINTS)

@@ -58,6 +58,12 @@ def test_a_digest_that_runs_stays(tmp_path: Path) -> None:
     assert [pin.changes for pin in found_pins] == [[], []]
 
 
+def test_a_digest_beside_a_version_takes_nothing_out_of_it(tmp_path: Path) -> None:
+    found_pins = pins(tmp_path, f"{SERVER}@{DIGEST}", f"{ML}:v2.3.1@{DIGEST}", image(SERVER), image(ML), "AutoUpdate=registry\n")
+    assert [pin.image for pin in found_pins] == [f"{SERVER}@{DIGEST}", f"{ML}:v2.3.1@{DIGEST}"]
+    assert found_pins[1].changes == []
+
+
 @pytest.mark.parametrize(
     ("server", "running", "words"),
     [
