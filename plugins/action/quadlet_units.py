@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import os
+import shlex
 import urllib.parse
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -20,8 +22,22 @@ def _forms(secret: str) -> set[str]:
     """The ways in which templates usually write a value down; of several lines, each that is no commonplace as well."""
     forms = {base64.b64encode(secret.encode("utf-8")).decode("ascii")}
     for text in {secret, *(line.strip() for line in secret.splitlines() if len(line.strip()) >= 8)}:
-        forms |= {text, json.dumps(text)[1:-1], text.replace("'", "''"), urllib.parse.quote(text, safe="")}
+        dumped = json.dumps(text)[1:-1]
+        forms |= {text, dumped, text.replace("'", "''"), shlex.quote(text), _in_page(text), _in_script(dumped)}
+        forms |= {urllib.parse.quote(text, safe=""), urllib.parse.quote(text), urllib.parse.quote_plus(text)}
     return forms
+
+
+def _in_page(text: str) -> str:
+    """As Jinja escapes it, which writes quotes by other numbers than Python does."""
+    return html.escape(text).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
+
+
+def _in_script(dumped: str) -> str:
+    """As Jinja's tojson writes JSON, so that it can stand in HTML."""
+    for character in "<>&'":
+        dumped = dumped.replace(character, f"\\u{ord(character):04x}")
+    return dumped
 
 
 class ActionModule(ActionBase):

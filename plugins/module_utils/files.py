@@ -14,7 +14,7 @@ import contextlib
 import fcntl
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .errors import HomelabError, reason
@@ -60,7 +60,10 @@ def contents(descriptor: int) -> bytes:
 @contextlib.contextmanager
 def locked(directory: str) -> Iterator[None]:
     """Hold the directory against another run of this collection."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as exc:
+        raise HomelabError(f"Cannot open the directory {directory}: {reason(exc)}.") from exc
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -110,6 +113,13 @@ def remove_leftovers(directory: str) -> list[str]:
     return names
 
 
+def tidy(directories: Iterable[str]) -> None:
+    """Remove what killed runs left in the directories, but where another run is at work."""
+    for directory in directories:
+        with contextlib.suppress(HomelabError), locked(directory):
+            remove_leftovers(directory)
+
+
 def _copy_identity(descriptor: int, path: str, mode: int | None) -> None:
     """Give the new file the owner, mode, ACL, label and other attributes of the one at path, where there is one."""
     try:
@@ -155,22 +165,46 @@ def _keep(path: str) -> str:
     return kept
 
 
-def _put_back(done: Sequence[Change], kept: dict[str, str]) -> None:
+def _spared(kept: str) -> str:
+    """The kept file under a name that no later run takes for a leftover, where that can be had."""
+    spared = kept[: -len(_SUFFIX)]
+    with contextlib.suppress(OSError):
+        os.rename(kept, spared)
+        return spared
+    return kept
+
+
+def _put_back(done: Sequence[Change], kept: dict[str, str]) -> str:
+    """Undo what was done; a sentence on how it went. What cannot be put back stays under the name that it was kept by."""
+    left = []
     for change in reversed(done):
-        if change.path in kept:
-            os.replace(kept[change.path], change.path)
-        else:
-            with contextlib.suppress(FileNotFoundError):
+        try:
+            if change.path in kept:
+                os.replace(kept[change.path], change.path)
+            else:
                 os.unlink(change.path)
+        except FileNotFoundError:
+            pass
+        except OSError as exc:
+            old = _spared(kept.pop(change.path)) if change.path in kept else None
+            left.append(f"{change.path} could not be put back ({reason(exc)}){f': its old contents are in {old}' if old else ''}")
+    return f"{'; '.join(left)}. Mend that first." if left else "Every file is as it was before."
+
+
+def _real(path: str, removed: bool) -> str:
+    """Where the file lies. One that is removed is the name itself: what a link names stays."""
+    if removed:
+        return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    return os.path.realpath(path)
 
 
 def replace_all(changes: Sequence[Change]) -> None:
     """Make every change, or none: links are followed once, so that a linked file is changed where it lies.
 
     Raises HomelabError when a file is no longer what it was when the change was computed, and for whatever the
-    operating system refuses; every file is then as it was. After a kill each file is whole, old or new.
+    operating system refuses; every file is then as it was, or named. After a kill each file is whole, old or new.
     """
-    real = [Change(os.path.realpath(c.path), c.before, c.after, c.mode) for c in changes]
+    real = [Change(_real(c.path, c.after is None), c.before, c.after, c.mode) for c in changes]
     staged: dict[str, str] = {}
     kept: dict[str, str] = {}
     done: list[Change] = []
@@ -197,8 +231,7 @@ def replace_all(changes: Sequence[Change]) -> None:
             path = directory
             _sync_directory(directory)
     except OSError as exc:
-        _put_back(done, kept)
-        raise HomelabError(f"Cannot replace {path}: {reason(exc)}. Every file is as it was before.") from exc
+        raise HomelabError(f"Cannot replace {path}: {reason(exc)}. {_put_back(done, kept)}") from exc
     except BaseException:
         _put_back(done, kept)
         raise

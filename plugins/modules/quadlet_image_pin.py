@@ -56,7 +56,7 @@ options:
     default: edit
   auto_update:
     description:
-      - What becomes of a setting that makes podman auto-update look at the unit.
+      - What becomes of a setting that makes podman auto-update look at the unit, or at a container that runs what it names.
       - V(refuse) refuses the pin.
       - V(remove) takes out the C(AutoUpdate) lines that are in files of this account. One from C(Label), C(PodmanArgs) or another account's
         file is refused.
@@ -76,7 +76,7 @@ options:
       - V(floating), a tag that moves.
       - V(repository_change), an image of another repository.
       - V(variable), a value with C(%) or C($), which systemd fills in.
-      - V(pull), C(Pull=newer) or C(Pull=always) with an image that has no digest.
+      - V(pull), C(Pull=newer) or C(Pull=always), or the C(Policy) of an C(.image) unit, with an image that has no digest.
     type: list
     elements: str
     choices: [downgrade, floating, repository_change, variable, pull]

@@ -110,13 +110,16 @@ files:
   elements: str
   sample: [/home/photos/.config/containers/systemd/ocis.container]
 before:
-  description: The values that counted. Nothing for C(Environment), whose values may be secrets.
+  description:
+    - The values that counted.
+    - Nothing where they may be secrets, as those of C(Environment), C(Creds), C(DecryptionKey) and C(BuildArg), and of C(PodmanArgs) and
+      C(GlobalArgs) that pass the like.
   returned: success
   type: list
   elements: str
   sample: ['/mnt/pool/ocis/data:/var/lib/ocis', '/mnt/pool/ocis/config:/etc/ocis', '/mnt/pool/photos:/external']
 after:
-  description: The values that count now. Nothing for C(Environment).
+  description: The values that count now. Nothing where these or the earlier ones may be secrets.
   returned: success
   type: list
   elements: str

@@ -63,7 +63,7 @@ options:
         type: str
         required: true
       dest:
-        description: The file, relative to the account's home. Directories on the way are made.
+        description: The file, relative to the account's home. Directories on the way are made. It cannot lie where Quadlet looks for units.
         type: str
         required: true
       mode:

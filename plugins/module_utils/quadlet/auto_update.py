@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from .merged import Found, Unit
@@ -39,24 +38,12 @@ def settings(unit: Unit) -> list[AutoUpdate]:
     own = unit.last("AutoUpdate")
     if own and own.value:
         said.append(AutoUpdate(own.value, "AutoUpdate", own))
-    for key, words in (("Label", unit.words("Label")), ("PodmanArgs", list(_label_arguments(unit)))):
+    for key, words in (("Label", unit.words("Label")), ("PodmanArgs", unit.options("--label", "-l"))):
         for word, found in words:
             name, equals, value = word.partition("=")
             if name == _LABEL and equals:
                 said.append(AutoUpdate(value, key, found))
     return said
-
-
-def _label_arguments(unit: Unit) -> Iterator[tuple[str, Found]]:
-    """The values of the options in PodmanArgs= that set a label."""
-    expected = False
-    for word, found in unit.words("PodmanArgs"):
-        if expected:
-            yield word, found
-        expected = word in ("--label", "-l")
-        for option in ("--label=", "-l="):
-            if word.startswith(option):
-                yield word[len(option) :], found
 
 
 def in_force(unit: Unit) -> AutoUpdate | None:

@@ -16,6 +16,7 @@ from ..files import Change
 from .conversion import Units
 from .merged import Found, Unit
 from .search_path import RECORD, Source
+from .secrecy import without_secrets
 from .unit_file import BrokenUnit, UnitFile, parse
 from .unit_file_edits import with_added, with_value, without
 
@@ -140,19 +141,11 @@ def overlay(changes: Iterable[Change]) -> dict[str, bytes]:
 
 
 def shown(changes: Iterable[Change]) -> list[dict[str, str]]:
-    """The changes as diffs. What a unit gives its container in Environment= may be a secret and is left out."""
+    """The changes as diffs, without what may be a secret."""
     return [
-        files.as_diff(change.path, _without_secrets(change.before), _without_secrets(change.after))
+        files.as_diff(change.path, without_secrets(change.before or b""), without_secrets(change.after or b""))
         for change in changes
     ]
-
-
-def _without_secrets(data: bytes | None) -> bytes | None:
-    unit = parse(data or b"")
-    for position, assignment in enumerate(unit.assignments):
-        if assignment.key == "Environment" and assignment.value:
-            unit = parse(with_value(unit.data, unit.assignments[position], "(not shown)"))
-    return unit.data if data is not None else None
 
 
 def is_own(path: str) -> bool:
@@ -209,9 +202,7 @@ def tidy(paths: Iterable[str]) -> None:
     """Remove what a run that was killed has left beside these files, unless another run is at work."""
     # Most files are no links, and resolving each of a thousand takes longer than reading it.
     beside = {os.path.dirname(os.path.realpath(path) if os.path.islink(path) else path) for path in paths}
-    for directory in beside:
-        with contextlib.suppress(OSError, HomelabError), files.locked(directory):
-            files.remove_leftovers(directory)
+    files.tidy(beside)
 
 
 def is_there(wanted: str, units: Units) -> bool:

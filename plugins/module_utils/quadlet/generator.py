@@ -128,20 +128,26 @@ def read_answer(out: str, err: str) -> Yield:
     return Yield([_service(name, text) for name, text in zip(parts[1::2], parts[2::2])], _complaints(err))
 
 
-def ask(directories: Sequence[str] | None = None) -> Yield:
-    """Run the generator as the calling account: over its own search path, or over these directories alone."""
-    answer = _run(directories)
+def ask(directories: Sequence[str] | None = None, user: bool = True) -> Yield:
+    """Run the generator as the calling account: over its own search path or the system's, or over these directories alone."""
+    answer = _run(directories, user)
     return read_answer(answer.out, answer.err)
 
 
-def _run(directories: Sequence[str] | None) -> command.Answer:
+def makes_another(service: str, loaded: bytes, user: bool) -> bool:
+    """Whether the generator would now make something else of a service than what systemd has loaded."""
+    before = _service(service, loaded.decode("utf-8", "replace"))
+    return before.text not in [one.text for one in ask(user=user).services if one.name == service]
+
+
+def _run(directories: Sequence[str] | None, user: bool = True) -> command.Answer:
     program = next((path for path in GENERATORS if os.path.exists(path)), None)
     if program is None:
         raise HomelabError(
             "Podman's Quadlet generator is not on this host: install podman 5.4 or newer, then run the task again."
         )
     environment = {} if directories is None else {"QUADLET_UNIT_DIRS": ":".join(directories)}
-    return command.run([program, "-dryrun", "-user"], environment=environment)
+    return command.run([program, "-dryrun", *(["-user"] if user else [])], environment=environment)
 
 
 def _copy(source: str, target: str) -> None:

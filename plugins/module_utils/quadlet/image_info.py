@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import account, podman
@@ -61,7 +61,8 @@ def _describe(one: Effective, units: Units, containers: dict[str, list[podman.Co
     unit = one.unit
     pull = unit.last("Pull") if unit.kind in ("container", "build") else None
     instances = instances_of(unit, units, containers or {})
-    ran = _running([one.service, *instances], one.image, containers or {})
+    images = {service: effective(name, units).image for service, name in instances.items()}
+    ran = _running({one.service: one.image, **images}, containers or {})
     return {
         "unit": unit.name,
         "path": unit.path,
@@ -72,7 +73,7 @@ def _describe(one: Effective, units: Units, containers: dict[str, list[podman.Co
         "sources": _sources(one),
         "auto_update": _auto_update(unit),
         "pull": pull.value if pull and pull.value else None,
-        "instances": instances,
+        "instances": list(instances),
         "volumes": [_volume(found) for found in unit.every("Volume")],
         "networks": [found.value for found in unit.every("Network")] if unit.kind != "network" else [],
         "copies": units.tree.copies.get(unit.name, []),
@@ -125,10 +126,8 @@ def _volume(found: Found) -> dict[str, Any]:
     }
 
 
-def _running(
-    services: Sequence[str], image: str | None, containers: dict[str, list[podman.Container]]
-) -> list[dict[str, Any]]:
-    """The containers of these services, each with whether it runs another image than its unit says."""
+def _running(images: Mapping[str, str | None], containers: dict[str, list[podman.Container]]) -> list[dict[str, Any]]:
+    """The containers of these services, each with whether it runs another image than its unit says, which is given."""
     return [
         {
             "container": container.name,
@@ -137,6 +136,6 @@ def _running(
             "image_id": container.image_id,
             "drift": drifts(container, image),
         }
-        for service in services
+        for service, image in images.items()
         for container in containers.get(service, ())
     ]

@@ -60,6 +60,11 @@ class Unit:
     def path(self) -> str:
         return self.sources[0].path
 
+    @property
+    def template(self) -> str:
+        """The name of the template of which this would be an instance."""
+        return f"{self.stem.partition('@')[0]}@.{self.kind}"
+
     def keys(self, section: str) -> list[str]:
         """The keys that are assigned in a section."""
         return [key for found_section, key in self._values if found_section == section]
@@ -92,6 +97,19 @@ class Unit:
     def words(self, key: str, section: str | None = None, escapes: bool = True) -> list[tuple[str, Found]]:
         """The words of all values of a key, each with where it comes from."""
         return [(word, found) for found in self.every(key, section) for word in split(found.value, escapes)]
+
+    def options(self, *names: str) -> list[tuple[str, Found]]:
+        """The values that PodmanArgs= gives an option under any of its names, each with where it comes from."""
+        values: list[tuple[str, Found]] = []
+        expected = False
+        for word, found in self.words("PodmanArgs"):
+            name, equals, value = word.partition("=")
+            if expected:
+                values.append((word, found))
+            elif equals and name in names:
+                values.append((value, found))
+            expected = not expected and word in names
+        return values
 
     def _unquoted(self, value: str) -> str:
         if not self.rules.only_paired_quotes:

@@ -14,7 +14,7 @@ from . import auto_update, editing, image_reference
 from .conversion import Units
 from .effective import Effective, effective
 from .image_reference import Reference
-from .merged import Found
+from .merged import Found, Unit
 
 _ELSEWHERE = {
     "kube": "its images are in the Kubernetes file that Yaml= names",
@@ -33,12 +33,17 @@ class Pin(NamedTuple):
 
 
 class Pinned(NamedTuple):
-    """A pin with what was found before. ``path`` and ``line`` are where the image is named, or will be."""
+    """A pin with what was found before. ``path`` and ``line`` are where the image is named, or will be.
+
+    ``changing`` are the units whose image it is meant to change, ``runners`` the containers that run what it names.
+    """
 
     pin: Pin
     before: Effective
     path: str
     line: int | None
+    changing: frozenset[str]
+    runners: list[Effective]
 
     @property
     def place(self) -> str:
@@ -90,7 +95,42 @@ def find(one: Pin, units: Units) -> Pinned:
             f"{one.unit} runs its image under the name that ImageTag= gives it at {found.found.place}. "
             f"Pin {found.holder.name}, which pulls it, instead."
         )
-    return Pinned(one, found, found.found.source.path, found.found.assignment.line)
+    changing = _changing_with(found, units)
+    runners = runners_of(found, changing, units)
+    return Pinned(one, found, found.found.source.path, found.found.assignment.line, changing, runners)
+
+
+def _changing_with(one: Effective, units: Units) -> frozenset[str]:
+    unit = one.unit
+    names = {unit.name, one.holder.name}
+    if unit.kind in ("image", "build"):
+        names.update(name for name in units.tree.units if effective(name, units).holder is unit)
+    if unit.stem.endswith("@"):
+        names.update(name for name in units.tree.units if name.startswith(unit.stem) and name.endswith(f".{unit.kind}"))
+    return frozenset(names)
+
+
+def runners_of(named: Effective, changing: frozenset[str], units: Units) -> list[Effective]:
+    """The containers among ``changing`` whose image is named where that of the pinned unit is, this unit first.
+
+    An instance of a template that has an image of its own is none of them.
+    """
+    found = [named, *(effective(name, units) for name in sorted(changing - {named.unit.name}))]
+    return [
+        one
+        for one in found
+        if one.unit.kind == "container"
+        and not one.refusal
+        and (one.holder is named.holder or _is_named_with(one, named))
+    ]
+
+
+def _is_named_with(one: Effective, other: Effective) -> bool:
+    """Whether one line names the image of both, as where an instance is a link to its template."""
+    places = [
+        (os.path.realpath(found.source.path), found.assignment.line) for found in (one.found, other.found) if found
+    ]
+    return len(places) == 2 and places[0] == places[1]
 
 
 def refuse_unaccepted(pinned: Sequence[Pinned], accept: frozenset[str]) -> None:
@@ -113,8 +153,7 @@ def _dangers(one: Pinned) -> list[tuple[str, str]]:
         dangers.append(("floating", f"{name}: {after} can mean another image tomorrow (its class is {kind})."))
     if one.before.image != after:
         dangers += _dangers_of_change(one, one.before.image or "")
-    pull = _pull(one.before)
-    if pull and not one.pin.reference.digest:
+    for pull in () if one.pin.reference.digest else _pulls(one):
         dangers.append(
             (
                 "pull",
@@ -157,41 +196,45 @@ def _dangers_of_change(one: Pinned, before: str) -> list[tuple[str, str]]:
     return dangers
 
 
-def _pull(one: Effective) -> Found | None:
-    """What makes a unit look for a newer image at each start."""
-    said: list[Found | None] = []
-    if one.unit.kind == "container":
-        said.append(one.unit.last("Pull"))
-        for word, found in one.unit.words("PodmanArgs"):
-            if word.startswith("--pull="):
-                said.append(found._replace(value=word[len("--pull=") :]))
-    if one.holder.kind == "image":
-        said.append(one.holder.last("Policy"))
-    given = [found for found in said if found]
-    return given[-1] if given and given[-1].value in ("newer", "always") else None
+def _pulls(one: Pinned) -> list[Found]:
+    """What makes the containers, or the unit that fetches their image, look for a newer one at each start."""
+    said = [_policy(runner.unit, "Pull", "--pull") for runner in one.runners]
+    if one.before.holder.kind == "image":
+        said.append(_policy(one.before.holder, "Policy", "--policy"))
+    return [found for found in said if found and found.value in ("newer", "always")]
+
+
+def _policy(unit: Unit, key: str, option: str) -> Found | None:
+    """What a unit says last on Podman's command line, where its PodmanArgs come after its keys."""
+    return [unit.last(key), *(found._replace(value=value) for value, found in unit.options(option))][-1]
 
 
 def refuse_auto_update(one: Pinned, wish: str) -> None:
     """``wish`` says what shall become of an AutoUpdate that is on: refuse, remove or keep."""
-    setting = auto_update.in_force(one.before.unit)
+    for runner in one.runners:
+        _refuse_auto_update_of(runner.unit, one.pin, wish)
+
+
+def _refuse_auto_update_of(unit: Unit, pin: Pin, wish: str) -> None:
+    setting = auto_update.in_force(unit)
     if not setting:
         return
-    said = f"{one.pin.unit}: podman auto-update is told to look at this unit by {setting.key}= at {setting.found.place}"
+    said = f"{unit.name}: podman auto-update is told to look at this unit by {setting.key}= at {setting.found.place}"
     if wish == "refuse":
         raise HomelabError(
             f"{said}, and would work against the pin. Say auto_update: remove to take that line out, or auto_update: keep."
         )
     if wish == "keep":
-        if one.pin.reference.tag and one.pin.reference.digest:
+        if pin.reference.tag and pin.reference.digest:
             raise HomelabError(
                 f"{said}, and fails for every container of the account where one has both a tag and a digest. "
                 "Give the digest alone, or say auto_update: remove."
             )
         return
-    for other in auto_update.settings(one.before.unit):
+    for other in auto_update.settings(unit):
         if other.key != "AutoUpdate":
             raise HomelabError(
-                f"{one.pin.unit}: {other.key}= at {other.found.place} tells podman auto-update to look at this unit, "
+                f"{unit.name}: {other.key}= at {other.found.place} tells podman auto-update to look at this unit, "
                 "and only AutoUpdate= lines are taken out. Take it out there first."
             )
         if not editing.is_own(other.found.source.path):

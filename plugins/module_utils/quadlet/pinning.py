@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 from .. import account
 from ..errors import HomelabError
+from ..podman import Container
 from . import auto_update, editing, image_reference, unit_file, unit_file_edits
 from .conversion import Units
 from .effective import Effective, effective, key_of
 from .merged import Unit
-from .pin_dangers import Pin, Pinned, find, refuse_auto_update, refuse_contradictions, refuse_unaccepted
+from .pin_dangers import Pin, Pinned, find, refuse_auto_update, refuse_contradictions, refuse_unaccepted, runners_of
 from .place import Place, on_this_host
 from .running import drifts, instances_of, running_containers
 
@@ -71,8 +72,16 @@ def pin_units(place: Place, request: Request, check_mode: bool) -> dict[str, Any
     plan = editing.Plan()
     placed = [_planned(one, request, place, plan) for one in pinned]
     changes = plan.changes()
+    after = units
     if changes:
-        _refuse_other_outcome(placed, units, place.read(editing.overlay(changes)), request)
+        after = place.read(editing.overlay(changes))
+        placed = [
+            one._replace(runners=runners_of(effective(one.before.unit.name, after), one.changing, after))
+            for one in placed
+        ]
+        _refuse_other_outcome(placed, units, after, request)
+    # Asked before anything is written, so that a Podman that does not answer leaves nothing changed.
+    containers = running_containers() if request.running else {}
     if not check_mode:
         editing.tidy([*(one.path for one in placed), *(change.path for change in changes)])
         editing.apply(changes)
@@ -80,7 +89,7 @@ def pin_units(place: Place, request: Request, check_mode: bool) -> dict[str, Any
         "changed": bool(changes),
         "daemon_reload_needed": bool(changes) or any(_is_stale(one, place) for one in placed),
         "diff": editing.shown(changes),
-        **_told(placed, units, request, {os.path.realpath(change.path) for change in changes}),
+        **_told(placed, after, request, {os.path.realpath(change.path) for change in changes}, containers),
     }
 
 
@@ -89,32 +98,37 @@ def pin_units(place: Place, request: Request, check_mode: bool) -> dict[str, Any
 
 def _planned(one: Pinned, request: Request, place: Place, plan: editing.Plan) -> Pinned:
     """Plan one pin; returns it with the place where the image will be named."""
-    unit, found = one.before.unit, one.before.found
-    remove = request.auto_update == "remove" and auto_update.in_force(unit) is not None
+    found = one.before.found
+    updated: list[Unit] = []
+    if request.auto_update == "remove":
+        updated = [runner.unit for runner in one.runners if auto_update.in_force(runner.unit)]
     if request.method == "dropin":
-        return _planned_drop_in(one, remove, place, plan) if remove or one.before.image != one.pin.image else one
+        return _planned_drop_in(one, updated, place, plan) if updated or one.before.image != one.pin.image else one
     if found and one.before.image != one.pin.image:
         plan.set_value(found, one.pin.image)
-    for line in unit.assigned("AutoUpdate") if remove else ():
-        plan.remove(line)
+    for unit in updated:
+        for line in unit.assigned("AutoUpdate"):
+            plan.remove(line)
     return one
 
 
-def _planned_drop_in(one: Pinned, remove: bool, place: Place, plan: editing.Plan) -> Pinned:
+def _planned_drop_in(one: Pinned, updated: Sequence[Unit], place: Place, plan: editing.Plan) -> Pinned:
     holder = one.before.holder
     if holder.kind == "build":
         raise HomelabError(
             f"{one.pin.unit}: what a .build unit makes is named by its first ImageTag=, which no drop-in can change. Say method: edit."
         )
-    written = _with_key(holder, "Image", one.pin.image, place, plan)
-    if remove:
-        _with_key(one.before.unit, "AutoUpdate", "", place, plan)
-        written = plan.drop_in(holder, DROP_IN, place.own_directory)
+    _with_key(holder, "Image", one.pin.image, place, plan)
+    runners = {runner.unit.name: runner.unit for runner in one.runners}
+    for unit in updated:
+        # A template's drop-in counts for its instances, and one of their own would hide it, with the image in it.
+        _with_key(runners.get(unit.template, unit), "AutoUpdate", "", place, plan)
+    written = plan.drop_in(holder, DROP_IN, place.own_directory)
     named = unit_file.parse(written.data or b"").last(holder.section, "Image")
     return one._replace(path=written.path, line=named.line if named else None)
 
 
-def _with_key(unit: Unit, key: str, value: str, place: Place, plan: editing.Plan) -> editing.DropIn:
+def _with_key(unit: Unit, key: str, value: str, place: Place, plan: editing.Plan) -> None:
     """Plan that key in the unit's drop-in; whatever else it holds stays."""
     found = plan.drop_in(unit, DROP_IN, place.own_directory)
     data = found.data if found.data is not None else _HEADER
@@ -124,14 +138,13 @@ def _with_key(unit: Unit, key: str, value: str, place: Place, plan: editing.Plan
     else:
         data = unit_file_edits.with_added(data, unit.section, key, [value])
     plan.write(found.path, data)
-    return found._replace(data=data)
 
 
 # --- The outcome ---
 
 
 def _refuse_other_outcome(pinned: Sequence[Pinned], before: Units, after: Units, request: Request) -> None:
-    """Each pin has to hold in what would be read next, and nothing else may change."""
+    """Each pin has to hold in what would be read next, whose runners are given, and nothing else may change."""
     for one in pinned:
         name = one.before.unit.name
         found = effective(name, after)
@@ -142,12 +155,13 @@ def _refuse_other_outcome(pinned: Sequence[Pinned], before: Units, after: Units,
                 f"{overridden} has the last word. Change it there, then run the task again.",
                 overridden_by=overridden,
             )
-        setting = auto_update.in_force(after[name])
-        if setting and request.auto_update != "keep":
-            raise HomelabError(
-                f"{one.pin.unit}: podman auto-update would still look at it, told so by {setting.key}= at {setting.found.place}. Take that out first."
-            )
-    expected = {name for one in pinned for name in _changing_with(one, before)}
+        for runner in one.runners if request.auto_update != "keep" else ():
+            setting = auto_update.in_force(runner.unit)
+            if setting:
+                raise HomelabError(
+                    f"{runner.unit.name}: podman auto-update would still look at it, told so by {setting.key}= at {setting.found.place}. Take that out first."
+                )
+    expected = {name for one in pinned for name in one.changing}
     for name in before.tree.units:
         old, new = effective(name, before), effective(name, after)
         if name not in expected and (old.image, old.refusal, _policy(old)) != (new.image, new.refusal, _policy(new)):
@@ -161,22 +175,17 @@ def _policy(one: Effective) -> str | None:
     return setting.value if setting else None
 
 
-def _changing_with(one: Pinned, units: Units) -> set[str]:
-    """The units whose image a pin of this unit is meant to change."""
-    unit, holder = one.before.unit, one.before.holder
-    names = {unit.name, holder.name}
-    if unit.kind in ("image", "build"):
-        names.update(name for name in units.tree.units if effective(name, units).holder is unit)
-    if unit.stem.endswith("@"):
-        names.update(name for name in units.tree.units if name.startswith(unit.stem) and name.endswith(f".{unit.kind}"))
-    return names
-
-
 # --- What is told ---
 
 
-def _told(pinned: Sequence[Pinned], units: Units, request: Request, written: set[str]) -> dict[str, Any]:
-    containers = running_containers() if request.running else {}
+def _told(
+    pinned: Sequence[Pinned],
+    units: Units,
+    request: Request,
+    written: set[str],
+    containers: dict[str, list[Container]] | None,
+) -> dict[str, Any]:
+    """What there is to say, with the units as they are or will be."""
     notes = (
         []
         if containers is not None
@@ -185,17 +194,19 @@ def _told(pinned: Sequence[Pinned], units: Units, request: Request, written: set
     told, first, then = [], [], []
     for one in pinned:
         makers, runners = _services(one, units, containers or {})
+        behind, needed = list(runners), bool(written) and os.path.realpath(one.path) in written
         if request.running and runners:
-            needed = any(
-                drifts(container, one.pin.image)
-                for service in runners
+            behind = [
+                service
+                for service, image in runners.items()
                 for container in (containers or {}).get(service, ())
-            )
-        else:
-            needed = bool(written) and os.path.realpath(one.path) in written
+                # An image that ImageTag= names keeps its name when it becomes another.
+                if drifts(container, image) or (needed and image != one.pin.image)
+            ]
+            needed = bool(behind)
         if needed:
             first += makers
-            then += runners
+            then += behind
         told.append(
             {
                 "unit": one.before.unit.name,
@@ -213,29 +224,38 @@ def _told(pinned: Sequence[Pinned], units: Units, request: Request, written: set
     return {"pins": told, "services_to_restart": list(dict.fromkeys([*first, *then])), "notes": notes}
 
 
-def _services(one: Pinned, units: Units, containers: Collection[str]) -> tuple[list[str], list[str]]:
-    """The services that fetch or make the image, and those that run it, each in order."""
-    makers, runners = [], []
-    for name in [one.before.unit.name, *sorted(_changing_with(one, units) - {one.before.unit.name})]:
-        unit = units[name]
-        if unit.kind != "container":
-            makers.append(units.service(name))
-        elif unit.stem.endswith("@"):
-            runners += instances_of(unit, units, containers)
-        else:
-            runners.append(units.service(name))
+def _services(one: Pinned, units: Units, containers: Collection[str]) -> tuple[list[str], dict[str, str | None]]:
+    """The services that fetch or make the image, and those that run it with the image that each shall run, in order."""
+    name = one.before.unit.name
+    makers = [
+        units.service(other) for other in [name, *sorted(one.changing - {name})] if units[other].kind != "container"
+    ]
+    images = {runner.unit.name: runner.image for runner in one.runners}
+    runners: dict[str, str | None] = {}
+    for runner in one.runners:
+        is_template = runner.unit.stem.endswith("@")
+        services = instances_of(runner.unit, units, containers) if is_template else {runner.service: runner.unit.name}
+        runners.update((service, images[source]) for service, source in services.items() if source in images)
     return makers, runners
 
 
 def _is_stale(one: Pinned, place: Place) -> bool:
-    """Whether systemd has loaded another image than the files name."""
-    loaded = place.loaded_text(one.before.holder_service)
+    """Whether systemd has loaded another image or AutoUpdate than the files name."""
+    units = {one.before.holder_service: one.before.holder, **{runner.service: runner.unit for runner in one.runners}}
+    return any(_is_loaded_otherwise(service, unit, place) for service, unit in units.items())
+
+
+def _is_loaded_otherwise(service: str, unit: Unit, place: Place) -> bool:
+    loaded = place.loaded_text(service)
     if loaded is None:
         return place.generated is not None
-    holder = one.before.holder
-    # The generator gives each section once, and each key with its value on a line of its own.
-    own = loaded.partition(f"\n[X-{holder.section}]\n".encode())[2].partition(b"\n[")[0]
-    return f"{key_of(holder)}={one.pin.image}".encode() not in own.replace(b'"', b"").split(b"\n")
+    # The generator gives each section once, and each assignment of the unit and its drop-ins in one line, in their order.
+    own = loaded.partition(f"\n[X-{unit.section}]\n".encode())[2].partition(b"\n[")[0].split(b"\n")
+    for key in (key_of(unit), "AutoUpdate"):
+        said = [f"{key}={found.assignment.value}".encode("utf-8", "surrogateescape") for found in unit.assigned(key)]
+        if [line for line in own if line.startswith(f"{key}=".encode())] != said:
+            return True
+    return False
 
 
 def _unchecked(pins: Sequence[Pin], note: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 from .. import command
+from ..errors import HomelabError
 
 # The generators answer in a few milliseconds, the podman command takes ten times as long.
 GENERATORS = (
@@ -17,8 +18,10 @@ GENERATORS = (
     "/usr/libexec/podman/quadlet",
     "/usr/lib/podman/quadlet",
 )
-# What is taken for granted where no Podman is found yet: the oldest version that this collection knows, Debian 13's.
-_OLDEST = (5, 4, 2)
+# What is taken for granted where no Podman is found yet: Debian 13's.
+_ASSUMED = (5, 4, 2)
+# The rules of older ones are not known here.
+_OLDEST = (5, 4)
 
 # The keys that version 5.4 takes in each section; another key in one of these sections refuses the whole unit.
 _KEYS = {
@@ -133,6 +136,16 @@ def found_version() -> tuple[int, ...] | None:
     return None
 
 
+def too_old(version: tuple[int, ...] | None) -> str:
+    """Why nothing can be done with this version, with the remedy; empty where it is new enough, or not found."""
+    if version is None or version >= _OLDEST:
+        return ""
+    return f"Podman {'.'.join(map(str, version))} is on this host, and 5.4 or newer is needed. Update it, then run the task again."
+
+
 def host_rules() -> Rules:
-    """The rules that this host's Podman follows."""
-    return rules_of(found_version() or _OLDEST)
+    """The rules that this host's Podman follows. Raises HomelabError where it is too old to know them."""
+    version = found_version() or _ASSUMED
+    if why := too_old(version):
+        raise HomelabError(why)
+    return rules_of(version)

@@ -25,22 +25,25 @@ def running_containers() -> dict[str, list[podman.Container]] | None:
     return by_service
 
 
-def instances_of(unit: Unit, units: Units, containers: Collection[str]) -> list[str]:
-    """The services that are made of a template: of files named after it, of its default, and those that run."""
+def instances_of(unit: Unit, units: Units, containers: Collection[str]) -> dict[str, str]:
+    """The services that are made of a template, each with the unit that says what it runs.
+
+    Those of files named after it, which are units of their own, its default, and those that run.
+    """
     if not unit.stem.endswith("@"):
-        return []
+        return {}
     before, _at, after = units.service(unit.name).partition("@")
     shape = re.compile(re.escape(f"{before}@") + "(.+)" + re.escape(after))
-    found = {
-        units.service(name)
-        for name in units.tree.units
-        if name.startswith(unit.stem) and name.endswith(f".{unit.kind}") and name != unit.name
-    }
+    found = {service: unit.name for service in containers if shape.fullmatch(service)}
     default = unit.text("DefaultInstance", "Install")
     if default:
-        found.add(f"{before}@{default}{after}")
-    found.update(service for service in containers if shape.fullmatch(service))
-    return sorted(found)
+        found[f"{before}@{default}{after}"] = unit.name
+    found.update(
+        (units.service(name), name)
+        for name in units.tree.units
+        if name.startswith(unit.stem) and name.endswith(f".{unit.kind}") and name != unit.name
+    )
+    return dict(sorted(found.items()))
 
 
 def drifts(container: podman.Container, image: str | None) -> bool:

@@ -86,6 +86,18 @@ def with_value(data: bytes, assignment: Assignment, value: str, keep_quotes: boo
     return _keep_last_line_open(data, _cut(data, spans, {start: value.encode("utf-8", "surrogateescape")}))
 
 
+def with_shown(data: bytes, assignments: Iterable[Assignment], words: str) -> bytes:
+    """The file with these words in place of each of the values, and of the comments inside them."""
+    insert: dict[int, bytes] = {}
+    spans = []
+    for assignment in assignments:
+        where = pieces(data, assignment)
+        start = next(piece.start for piece in where if piece.end > piece.start)
+        spans.append((start, where[-1].end))
+        insert[start] = words.encode()
+    return _cut(data, spans, insert)
+
+
 def without(data: bytes, assignments: Iterable[Assignment]) -> bytes:
     """The file without the lines of these assignments; comments inside a continued one stay."""
     spans = [(piece.line_start, piece.line_end) for assignment in assignments for piece in pieces(data, assignment)]

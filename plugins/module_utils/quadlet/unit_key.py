@@ -13,16 +13,15 @@ from typing import Any, NamedTuple
 
 from .. import account
 from ..errors import HomelabError
-from . import editing, unit_file_edits
+from . import editing, generator, unit_file_edits
 from .conversion import Units
 from .merged import Found, Unit
 from .place import Place, on_this_host
-from .unit_file import SPACE
+from .secrecy import may_be_secret
+from .unit_file import SPACE, parse
 
 _HEADER = b"# Written by patriark.homelab.quadlet_key.\n\n"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
-# What these say may be a secret.
-_HIDDEN = ("Environment",)
 
 
 class Wanted(NamedTuple):
@@ -96,7 +95,7 @@ def ensure_in(place: Place, wanted: Wanted, check_mode: bool) -> dict[str, Any]:
     if not check_mode:
         editing.tidy([unit.path, *(change.path for change in changes)])
         editing.apply(changes)
-    hidden = wanted.key in _HIDDEN
+    hidden = may_be_secret(wanted.key, [*before, *wanted.values])
     service = units.service(unit.name)
     return {
         "changed": bool(changes),
@@ -189,21 +188,22 @@ def _refuse_other_outcome(unit: Unit, section: str, wanted: Wanted, before: Unit
 
 def _is_stale(service: str, unit: Unit, section: str, wanted: Wanted, place: Place) -> bool:
     """Whether systemd has loaded other values than the files say."""
-    loaded = place.loaded(service)
+    loaded = place.loaded_text(service)
     if loaded is None:
         return place.generated is not None
-    own = section == unit.section
+    if section not in (unit.section, "Quadlet"):
+        # To the sections of systemd the generator adds values of its own.
+        return generator.makes_another(service, loaded, user=place.account is not None)
     values: list[str] = []
-    for one in loaded.assignments:
-        if (one.section, one.key) == (f"X-{section}" if own else section, wanted.key):
+    for one in parse(loaded).assignments:
+        if (one.section, one.key) == (f"X-{section}", wanted.key):
             values = [*values, one.value] if one.value else []
-    # To the sections of systemd the generator adds values of its own.
-    return values != list(wanted.values) if own else not set(wanted.values).issubset(values)
+    return values != list(wanted.values)
 
 
 def _unchecked(wanted: Wanted, note: str) -> dict[str, Any]:
     unknown = dict.fromkeys(("unit_path", "before", "service"))
-    after = None if wanted.key in _HIDDEN else list(wanted.values)
+    after = None if may_be_secret(wanted.key, wanted.values) else list(wanted.values)
     return {
         **unknown,
         "changed": False,

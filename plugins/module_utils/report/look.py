@@ -18,6 +18,7 @@ from ..quadlet import auto_update, editing, image_info, image_reference
 from ..quadlet.conversion import Units
 from ..quadlet.effective import effective, key_of
 from ..quadlet.place import Place, on_this_host
+from ..quadlet.rules import found_version, too_old
 from ..quadlet.running import running_containers
 from ..yaml_text.nodes import Fault
 from . import checks, homepage, immich, ocis, text, traefik
@@ -34,6 +35,8 @@ def look(user: str | None, scope: str | None, immich_version: str) -> dict[str, 
         return _not_understood(f"This host has no account {user}. Correct the account's name.")
     if not shutil.which("podman"):
         return _not_understood("Podman is not installed on this host.")
+    if why := too_old(found_version()):
+        return _not_understood(why)
     who = account.resolve(user, scope)
     found = account.run_as(who, lambda: _Look(on_this_host(who, ()), immich_version).result())
     return {**found, "root": os.geteuid() == 0, "account": who.name if who else ""}

@@ -27,7 +27,6 @@ def main() -> int:
         recorded = own_files.read_record(request.record, home)
         found = own_files.on_disk({*request.everything, *recorded.paths})
         changes = own_files.file_changes(request, recorded.paths, found)
-        own_files.remove_leftovers(request, recorded)
         own_files.write(request, home, recorded, changes)
     except HomelabError as exc:
         print(exc.message, file=sys.stderr)

@@ -95,6 +95,25 @@ def test_the_same_services_with_the_same_images(
         )
 
 
+def test_what_the_generator_makes_of_a_unit_is_not_stale(
+    host, generator: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a pin would ask for a reload for ever."""
+    rules = rules_of(generators.version(host, generator))
+    for seed in range(SEED, SEED + SIZE):
+        lay(random_units.tree(seed), tmp_path / f"{seed:06}")
+    compared = 0
+    for name, answer in generators.ask(host, generator, tmp_path).items():
+        where = place(tmp_path / name, rules)
+        units = where.read()
+        for service in read_answer(*answer).services:
+            loaded = f"#\n{service.text}".encode()
+            monkeypatch.setattr(Place, "loaded_text", lambda self, _service, loaded=loaded: loaded)
+            assert not pinning._is_loaded_otherwise(service.name, units[service.unit], where), f"{name} {loaded}"
+            compared += b"Image" in loaded
+    assert compared > SIZE / 2
+
+
 def test_a_pinned_unit_runs_the_pin(
     host, generator: str, tmp_path: pathlib.Path, record_property: Callable[[str, object], None]
 ) -> None:

@@ -32,7 +32,9 @@ def units(host):
     )
     yield [{"unit": "one.container", "image": f"{IMAGE}:1.0.2"}, {"unit": "two.container", "image": f"{IMAGE}:1.0.2"}]
     host.as_account(
-        "systemctl --user stop one.service two.service; cd; rm -rf .config/containers/systemd; systemctl --user daemon-reload"
+        "systemctl --user stop one.service two.service 'both-*'; cd; rm -rf .config/containers/systemd; systemctl --user daemon-reload;"
+        # Tests that follow each other quickly are no service that cannot start.
+        "systemctl --user reset-failed"
     )
 
 

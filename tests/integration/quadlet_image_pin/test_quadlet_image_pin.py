@@ -53,6 +53,33 @@ def test_pin_reload_restart(host, pin, method: str) -> None:
     assert not any(unit["drift"] or unit["auto_update"] for unit in info(host).values())
 
 
+@pytest.mark.parametrize("method", ["edit", "dropin"])
+def test_an_image_unit_takes_its_containers_with_it(host, units, method: str) -> None:
+    """The tags are those that the registry has, where an .image unit looks at each start."""
+    host.as_account(
+        f"""
+        cd .config/containers/systemd; rm -r two.container.d
+        printf '[Image]\\nImage={IMAGE}:1\\n' >both.image
+        sed -i 's/^Image=.*/Image=both.image/' one.container two.container
+        systemctl --user daemon-reload; systemctl --user restart one.service two.service
+        """
+    )
+    pins = [{"unit": "both.image", "image": f"{IMAGE}:2"}]
+    asked = {"user": ACCOUNT, "pins": pins, "method": method, "accept": ["floating"]}
+    refused, _printed = host.task("quadlet_image_pin", **asked)
+    assert "two.container:" in refused["msg"]
+    for _run in range(2):
+        done, _printed = host.task("quadlet_image_pin", **asked, auto_update="remove")
+        assert done["daemon_reload_needed"]
+        assert done["services_to_restart"] == ["both-image.service", "one.service", "two.service"]
+    host.as_account(
+        "systemctl --user daemon-reload; systemctl --user reset-failed; systemctl --user restart "
+        + " ".join(done["services_to_restart"])
+    )
+    settled, _printed = host.task("quadlet_image_pin", **asked)
+    assert (settled["changed"], settled["daemon_reload_needed"], settled["services_to_restart"]) == (False, False, [])
+
+
 def test_only_the_asked_bytes_differ(host, pin) -> None:
     pin()
     units = host.units

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.patriark.homelab.tests.integration.throwaway_host import ACCOUNT
 from ansible_collections.patriark.homelab.tests.integration.throwaway_host import TOY_IMAGE as IMAGE
 
@@ -33,6 +34,41 @@ def test_set_reload_restart(host, units) -> None:
     gone, _printed = host.task("quadlet_key", user=ACCOUNT, unit="two.container", key="Environment", state="absent")
     assert gone["changed"]
     assert host.as_account("cat .config/containers/systemd/two.container") == before
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "values"),
+    [
+        ("Service", "TimeoutStartSec", ["100"]),
+        ("Service", "ExecStartPre", ["/bin/true", "/bin/echo ready"]),
+        ("Service", "Environment", ["A=first"]),
+        ("Quadlet", "DefaultDependencies", ["true"]),
+    ],
+)
+def test_a_missed_reload_is_told_of_in_every_section(host, units, section, key, values) -> None:
+    """Of values that were added, and of one and then all that were taken out."""
+    for wanted in (values, values[1:], []):
+        asked = {"user": ACCOUNT, "unit": "two.container", "section": section, "key": key, "values": wanted}
+        changed = host.task("quadlet_key", **asked)[0]["changed"]
+        missed, _printed = host.task("quadlet_key", **asked)
+        assert (missed["changed"], missed["daemon_reload_needed"]) == (False, changed)
+        host.as_account("systemctl --user daemon-reload")
+        settled, _printed = host.task("quadlet_key", **asked)
+        assert (settled["changed"], settled["daemon_reload_needed"]) == (False, False)
+
+
+def test_a_missed_reload_of_a_unit_of_the_system(host) -> None:
+    unit = "/etc/containers/systemd/own.container"
+    host.shell("bash", "-euc", f"mkdir -p /etc/containers/systemd; printf '[Container]\\nImage={IMAGE}:1.0.1\\n' >{unit}")
+    asked = {"unit": "own.container", "section": "Service", "key": "TimeoutStartSec"}
+    try:
+        for values in (["100"], []):
+            assert host.task("quadlet_key", **asked, values=values)[0]["changed"]
+            assert host.task("quadlet_key", **asked, values=values)[0]["daemon_reload_needed"]
+            host.shell("systemctl", "daemon-reload")
+            assert not host.task("quadlet_key", **asked, values=values)[0]["daemon_reload_needed"]
+    finally:
+        host.shell("bash", "-euc", f"rm {unit}; systemctl daemon-reload")
 
 
 def test_what_the_generator_would_refuse_is_not_written(host, units) -> None:

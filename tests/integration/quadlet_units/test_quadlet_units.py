@@ -59,6 +59,16 @@ def test_check_mode_says_what_the_run_then_does(toy):
             assert not toy.run(args=args, **variables).changed
 
 
+def test_files_are_no_way_to_units(toy):
+    before = toy.tree()
+    dest = ".config/containers/systemd/toy.container.d/10.conf"
+    for run in (toy.run, toy.check):
+        refused = run(args={"files": [{"src": "toy.conf.j2", "dest": dest}]})
+        assert refused.failed
+        assert "10.conf of files would lie in" in refused.error
+        assert toy.tree() == before
+
+
 def test_only_what_reads_a_file_at_its_start_restarts(toy):
     toy.run()
     running = toy.container()

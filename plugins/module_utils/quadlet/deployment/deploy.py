@@ -14,7 +14,7 @@ from ... import account, files, podman, systemd
 from ...account import Account
 from ...errors import HomelabError
 from ..generator import Service
-from ..rules import found_version, rules_of
+from ..rules import found_version, rules_of, too_old
 from . import own_files
 from .plan import Plan, drifted, make_plan, remade
 from .refusals import refuse, refuse_remade
@@ -23,7 +23,6 @@ from .request import Request, read_request
 from .seen import Seen, look, look_at_files, no_account
 
 _SEARCH_DIRECTORY = ".config/containers/systemd"
-_OLDEST_PODMAN = (5, 4)
 _POLL = 0.5
 
 
@@ -36,9 +35,7 @@ def deploy(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]:
         if not (check and user and os.geteuid() == 0):
             raise
         request = read_request(parameters, f"/home/{user}", f"/home/{user}/{_SEARCH_DIRECTORY}")
-        return _predict(
-            request, no_account(request, f"there is no account {user} on this host yet."), []
-        )
+        return _predict(request, no_account(request, f"there is no account {user} on this host yet."), [])
     result = account.run_as(who, lambda: _deploy_as(who, parameters, check))
     failed = result.pop("failed", {})
     if failed:
@@ -86,8 +83,8 @@ def _blind(who: Account, version: tuple[int, ...] | None) -> str:
     """Why neither Podman nor systemd can be asked, with the remedy; empty where they can."""
     if version is None:
         return "Podman's Quadlet generator is not on this host. Install podman 5.4 or newer, then run the task again."
-    if version < _OLDEST_PODMAN:
-        return f"Podman {'.'.join(map(str, version))} is on this host, and 5.4 or newer is needed. Update it, then run the task again."
+    if why := too_old(version):
+        return why
     if not systemd.manager_runs(who):
         return f"The systemd of {who.name} does not run. Start it with: loginctl enable-linger {who.name} - then run the task again."
     return ""
@@ -149,8 +146,10 @@ def _apply(request: Request, who: Account, seen: Seen, plan: Plan) -> None:
         podman.write_secret(name, request.secrets[name])
     leaving = [service for service in plan.having("remove") if not service.is_template]
     if leaving:
-        systemd.stop([service.name for service in leaving])
-    own_files.remove_leftovers(request, seen.recorded)
+        names = [service.name for service in leaving]
+        systemd.stop(names)
+        # Many programs end with an error when they are told to end. Once the unit's file is gone, no run knows of it.
+        systemd.reset_failed(names)
     own_files.write(request, who.home, seen.recorded, plan.changes)
     anew = plan.having("remake")
     if anew:
@@ -160,11 +159,9 @@ def _apply(request: Request, who: Account, seen: Seen, plan: Plan) -> None:
     )
     if plan.reload:
         systemd.reload()
-    if running := plan.having("stop"):
-        systemd.stop([service.name for service in running])
-    if ended := [*leaving, *running]:
-        # Many programs end with an error when they are told to end.
-        systemd.reset_failed([service.name for service in ended])
+    if running := [service.name for service in plan.having("stop")]:
+        systemd.stop(running)
+        systemd.reset_failed(running)
     if starting := plan.having("start", "restart", "remake"):
         systemd.reset_failed([service.name for service in starting])
         systemd.restart([service.name for service in starting])

@@ -119,33 +119,49 @@ def file_changes(request: Request, owned: Collection[str], found: Mapping[str, O
     return changes
 
 
-def remove_leftovers(request: Request, recorded: Record) -> None:
-    """Remove what a killed run left half-way."""
-    for directory in sorted(
-        {request.directory, *(os.path.dirname(path) for path in (*request.everything, *recorded.paths))}
-    ):
-        files.remove_leftovers(directory)
+def _beside(request: Request, recorded: Record) -> list[str]:
+    """The directories in which something of the set lies or shall lie, links followed."""
+    paths = (request.record, *request.everything, *recorded.paths)
+    found = {os.path.realpath(os.path.dirname(path)) for path in paths}
+    return sorted(found | {os.path.dirname(os.path.realpath(path)) for path in paths})
 
 
 def write(request: Request, home: str, recorded: Record, changes: Sequence[Change]) -> None:
-    """Make the changes, all or none, and bring the record up to date."""
+    """Make the changes, all or none, bring the record up to date, and remove what a killed run left half-way."""
     final = None if request.state == "absent" else asked(request).written(home)
     before = files.read(request.record)
     if not changes and before == final:
+        files.tidy(_beside(request, recorded))
         return
     if before is not None or final is not None:
         for directory in sorted(
             {request.directory, *(os.path.dirname(change.path) for change in changes if change.after is not None)}
         ):
             files.make_directories(directory)
-        during = recorded.joined(asked(request)).written(home)
-        files.replace_all([Change(request.record, before, during), *changes])
-        if final != during:
-            # The files are as asked by now. A record that names too many does no harm, and the next run prunes it;
-            # one that has forgotten a directory would never again look there for what is left half-way.
-            with contextlib.suppress(HomelabError):
-                remove_leftovers(request, recorded)
-                files.replace_all([Change(request.record, during, final)])
+        with contextlib.ExitStack() as locks:
+            beside = [directory for directory in _beside(request, recorded) if os.path.isdir(directory)]
+            for directory in beside:
+                locks.enter_context(files.locked(directory))
+                files.remove_leftovers(directory)
+            _write(request, recorded.joined(asked(request)).written(home), before, final, changes, beside)
     if request.state == "absent":
         with contextlib.suppress(OSError):  # What others keep in it stays, and the directory with it.
             os.rmdir(request.directory)
+
+
+def _write(
+    request: Request,
+    during: bytes,
+    before: bytes | None,
+    final: bytes | None,
+    changes: Sequence[Change],
+    beside: Iterable[str],
+) -> None:
+    files.replace_all([Change(request.record, before, during), *changes])
+    if final != during:
+        # The files are as asked by now. A record that names too many does no harm, and the next run prunes it;
+        # one that has forgotten a directory would never again look there for what is left half-way.
+        with contextlib.suppress(HomelabError):
+            for directory in beside:
+                files.remove_leftovers(directory)
+            files.replace_all([Change(request.record, during, final)])

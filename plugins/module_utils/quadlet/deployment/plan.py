@@ -154,7 +154,7 @@ def stop_steps(services: Iterable[Service], seen: Seen) -> list[Step]:
         state = seen.states.get(service.name)
         if service.name in anew:
             steps.append(Step(service, *_REMAKE))
-        elif service.runs and state is not None and state.up:
+        elif service.runs and state is not None and (state.up or state.active == "failed"):
             steps.append(Step(service, "stop", "state is stopped"))
         else:
             steps.append(Step(service, "none", ""))

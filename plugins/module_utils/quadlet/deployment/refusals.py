@@ -26,6 +26,7 @@ def refuse(request: Request, seen: Seen, generated: str, extensions: Iterable[st
     ``generated`` is where systemd finds what the generator yields, ``extensions`` are those of units.
     """
     refuse_other_owners(request, seen.others)
+    refuse_units_among_files(request, seen.directories)
     if seen.blind:
         return [f"Not checked: {seen.blind}"]
     refuse_foreign_units(request, seen, extensions)
@@ -77,6 +78,20 @@ def refuse_other_owners(request: Request, records: Mapping[str, Record]) -> None
             raise HomelabError(
                 f"{path} belongs to the set {other}. Take it out of that set first, then run the task again."
             )
+
+
+def refuse_units_among_files(request: Request, directories: Iterable[str]) -> None:
+    """What Quadlet may read is checked as a unit before it is written, and followed by a reload: nothing else goes there."""
+    # The account's own search directory may not be there yet.
+    searched = {os.path.dirname(request.directory), *directories}
+    for path in request.files:
+        real = os.path.realpath(os.path.dirname(path))
+        for directory in sorted(searched):
+            if os.path.commonpath([directory, real]) == directory:
+                raise HomelabError(
+                    f"{path} of files would lie in {directory}, where Quadlet looks for units: "
+                    "name units in units, and give other files a dest outside of it. Nothing was replaced."
+                )
 
 
 def refuse_other_definitions(

@@ -52,6 +52,38 @@ def test_a_linked_file_is_changed_where_it_lies_and_stays_linked(tmp_path):
     assert target.read_bytes() == b"2"
 
 
+def test_of_a_link_that_is_removed_only_the_name_goes(tmp_path):
+    (tmp_path / "checkout").write_bytes(b"1")
+    (tmp_path / "unit").symlink_to("checkout")
+    files.replace_all([Change(str(tmp_path / "unit"), b"1", None)])
+    assert names(tmp_path) == ["checkout"]
+    assert (tmp_path / "checkout").read_bytes() == b"1"
+
+
+def test_what_cannot_be_put_back_is_kept_and_named_and_the_rest_is_put_back(tmp_path, monkeypatch):
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_bytes(b"old")
+    replace, calls = os.replace, []
+
+    def failing(source, target):
+        calls.append(os.path.basename(target))
+        # c cannot be replaced, and b cannot be put back after that.
+        if calls in (["a", "b", "c"], ["a", "b", "c", "b"]):
+            raise OSError(errno.EIO, "Input/output error", source)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(HomelabError) as caught:
+        files.replace_all([Change(str(tmp_path / name), b"old", b"new") for name in ("a", "b", "c")])
+    kept = f".b.{os.getpid()}.old"
+    assert files.remove_leftovers(str(tmp_path)) == [], "the next run does not take it away"
+    assert names(tmp_path) == sorted([kept, "a", "b", "c"])
+    assert [(tmp_path / name).read_bytes() for name in (kept, "a", "b", "c")] == [b"old", b"old", b"new", b"old"]
+    assert f"{tmp_path / 'b'} could not be put back (Input/output error)" in caught.value.message
+    assert f"its old contents are in {tmp_path / kept}" in caught.value.message
+    assert "Every file is as it was" not in caught.value.message
+
+
 def test_extended_attributes_are_kept(tmp_path):
     path = tmp_path / "unit"
     path.write_bytes(b"1")
@@ -116,6 +148,20 @@ def test_two_runs_do_not_meet(tmp_path):
     with files.locked(str(tmp_path)), pytest.raises(HomelabError, match="Another run"), files.locked(str(tmp_path)):
         pass
     with files.locked(str(tmp_path)):
+        pass
+
+
+def test_directories_are_tidied_but_where_another_run_is_at_work(tmp_path):
+    for name in ("free", "busy"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".unit.1234.homelab-tmp").write_bytes(b"")
+    with files.locked(str(tmp_path / "busy")):
+        files.tidy([str(tmp_path / name) for name in ("missing", "busy", "free")])
+    assert (names(tmp_path / "free"), names(tmp_path / "busy")) == ([], [".unit.1234.homelab-tmp"])
+
+
+def test_a_directory_that_cannot_be_opened_is_named(tmp_path):
+    with pytest.raises(HomelabError, match=r"Cannot open the directory .*missing: No such file"), files.locked(str(tmp_path / "missing")):
         pass
 
 

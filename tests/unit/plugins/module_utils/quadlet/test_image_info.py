@@ -24,6 +24,26 @@ def look(root: Path, files: dict[str, str], *patterns: str, running: bool = Fals
     return image_info.look(None, None, [str(root)], patterns or ("*",), running)
 
 
+def test_an_instance_with_an_image_of_its_own_does_not_drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = {
+        "t@x.service": [Container("x", "t@x.service", IMAGE.replace("1.2.3", "2.0.0"), "1", None, ())],
+        "t@y.service": [Container("y", "t@y.service", IMAGE, "2", None, ())],
+    }
+    monkeypatch.setattr(image_info, "running_containers", lambda: running)
+    own = IMAGE.replace("1.2.3", "2.0.0")
+    units = {
+        "t@.container": f"[Container]\nImage={IMAGE}\n",
+        "t@x.container": f"[Container]\nImage={own}\n",
+    }
+    told = look(tmp_path, units, running=True)
+    assert [(one["unit"], one["instances"], one["drift"]) for one in told["units"]] == [
+        ("t@.container", ["t@x.service", "t@y.service"], False),
+        ("t@x.container", [], False),
+    ]
+    running["t@y.service"] = running["t@x.service"]
+    assert [one["drift"] for one in look(tmp_path, units, running=True)["units"]] == [True, False]
+
+
 def test_a_unit_with_all_that_has_a_say(tmp_path: Path) -> None:
     unit = (
         f"[Container]\nImage=x:1\nImage={IMAGE}\nEnvironment=PASSWORD=s3cret\nSecret=a\nPull=never\n"

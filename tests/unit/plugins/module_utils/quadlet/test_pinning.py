@@ -23,8 +23,10 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 DEBIAN_13 = rules_of((5, 4, 2))
+PODMAN_5_8 = rules_of((5, 8, 0))
 OLD = "registry.example.org/app:1.2.3"
 NEW = "registry.example.org/app:1.3.0"
+OTHER = "registry.example.org/other:7.0.0"
 DIGEST = "sha256:" + "a" * 64
 UNIT = f"# kept\r\n[Container]\r\n  Image = {OLD}  \r\nExec=x"
 
@@ -40,15 +42,18 @@ def tree(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
-def pin(root: Path, *pins: tuple[str, str], check: bool = False, **options: Any) -> dict[str, Any]:
-    request = pinning.Request(
+def request(*pins: tuple[str, str], **options: Any) -> pinning.Request:
+    return pinning.Request(
         [Pin(unit, image, image_reference.wanted(image)) for unit, image in pins],
         options.get("method", "edit"),
         options.get("auto_update", "refuse"),
         options.get("running", False),
         frozenset(options.get("accept", ())),
     )
-    return pinning.pin_units(Place(None, [str(root)], DEBIAN_13), request, check)
+
+
+def pin(root: Path, *pins: tuple[str, str], check: bool = False, **options: Any) -> dict[str, Any]:
+    return pinning.pin_units(Place(None, [str(root)], DEBIAN_13), request(*pins, **options), check)
 
 
 def test_only_the_bytes_of_the_value_change(tmp_path: Path) -> None:
@@ -442,6 +447,196 @@ def test_no_value_of_the_environment_in_the_diff(tmp_path: Path) -> None:
     lay(tmp_path, {"a.container": CONTAINER + "Environment=PASSWORD=s3cret \\\n  OTHER=s3cret\n"})
     assert "s3cret" not in str(pin(tmp_path, ("a.container", NEW)))
     assert b"s3cret" in tree(tmp_path)["a.container"]
+
+
+AGAINST_A_PIN: list[tuple[str, dict[str, str], dict[str, Any], str]] = [
+    (
+        "auto_update",
+        {"b.container": "AutoUpdate=registry\n"},
+        {},
+        r"b\.container: .*b\.container:3, .* auto_update: remove",
+    ),
+    ("pull", {"b.container": "Pull=newer\n"}, {}, r"Pull= \(newer, .*b\.container:3\) .* accept: \[pull\]"),
+    ("two_words", {"b.container": "PodmanArgs=--pull newer\n"}, {}, r"PodmanArgs= \(newer, .* accept: \[pull\]"),
+    ("hidden_by_policy", {"b.container": "Pull=newer\n", "c.image": "Policy=missing\n"}, {}, r"Pull= \(newer"),
+    ("policy", {"b.container": "Pull=missing\n", "c.image": "Policy=always\n"}, {}, r"Policy= \(always"),
+    ("last_word", {"b.container": "Pull=never\nPodmanArgs=--pull=always\n"}, {}, r"PodmanArgs= \(always"),
+]
+
+
+def image_and_containers(more: dict[str, str]) -> dict[str, str]:
+    texts = {
+        "a.container": "[Container]\nImage=c.image\n",
+        "b.container": "[Container]\nImage=c.image\n",
+        "c.image": f"[Image]\nImage={OLD}\n",
+    }
+    return {name: text + more.get(name, "") for name, text in texts.items()}
+
+
+@pytest.mark.parametrize(
+    ("more", "options", "words"), [case[1:] for case in AGAINST_A_PIN], ids=[case[0] for case in AGAINST_A_PIN]
+)
+def test_every_container_of_an_image_unit_has_a_say(
+    more: dict[str, str], options: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    lay(tmp_path, image_and_containers(more))
+    before = tree(tmp_path)
+    with pytest.raises(HomelabError, match=words):
+        pinning.pin_units(Place(None, [str(tmp_path)], PODMAN_5_8), request(("c.image", NEW), **options), False)
+    assert tree(tmp_path) == before
+
+
+def test_what_podman_reads_first_on_its_command_line_does_not_count(tmp_path: Path) -> None:
+    lay(tmp_path, image_and_containers({"b.container": "Pull=always\nPodmanArgs=--init --pull missing\n"}))
+    assert pin(tmp_path, ("c.image", NEW))["changed"]
+
+
+def test_tag_and_digest_are_refused_for_what_runs_an_image_unit(tmp_path: Path) -> None:
+    lay(tmp_path, image_and_containers({"b.container": "AutoUpdate=registry\n"}))
+    with pytest.raises(HomelabError, match=r"b\.container: .* both a tag and a digest"):
+        pin(tmp_path, ("c.image", f"{NEW}@{DIGEST}"), auto_update="keep")
+    assert pin(tmp_path, ("c.image", NEW), auto_update="keep")["changed"]
+
+
+@pytest.mark.parametrize("method", ["edit", "dropin"])
+def test_auto_update_of_every_container_is_removed(method: str, tmp_path: Path) -> None:
+    lay(tmp_path, image_and_containers({"a.container": "AutoUpdate=local\n", "b.container": "AutoUpdate=registry\n"}))
+    before = tree(tmp_path)
+    assert pin(tmp_path, ("c.image", NEW), method=method, auto_update="remove")["changed"]
+    after = tree(tmp_path)
+    if method == "edit":
+        assert after == {name: text.encode() for name, text in image_and_containers({}).items()} | {
+            "c.image": f"[Image]\nImage={NEW}\n".encode()
+        }
+    else:
+        assert {name: after[name] for name in before} == before
+        assert after.keys() - before.keys() == {f"{name}.d/90-image-pin.conf" for name in before}
+    assert not pin(tmp_path, ("c.image", NEW), method=method)["changed"]
+
+
+@pytest.mark.parametrize("method", ["edit", "dropin"])
+def test_auto_update_of_an_instance_is_removed_and_its_image_is_the_templates(method: str, tmp_path: Path) -> None:
+    lay(tmp_path, {"t@.container": CONTAINER, "t@x.container.d/1.conf": "[Container]\nAutoUpdate=registry\n"})
+    (tmp_path / "t@x.container").symlink_to("t@.container")
+    with pytest.raises(HomelabError, match=r"t@x\.container: .*1\.conf:2"):
+        pin(tmp_path, ("t@.container", NEW), method=method)
+    pin(tmp_path, ("t@.container", NEW), method=method, auto_update="remove")
+    units = Place(None, [str(tmp_path)], DEBIAN_13).read()
+    assert effective("t@x.container", units).image == NEW
+    assert not pin(tmp_path, ("t@.container", NEW), method=method)["changed"]
+
+
+def test_an_instance_with_an_image_of_its_own_has_no_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = f"[Container]\nImage={OTHER}\nAutoUpdate=registry\nPull=newer\n"
+    lay(tmp_path, {"t@.container": CONTAINER, "t@x.container.d/1.conf": own})
+    (tmp_path / "t@x.container").symlink_to("t@.container")
+    running = {
+        "t@x.service": [Container("x", "t@x.service", OTHER, "1", None, ())],
+        "t@y.service": [Container("y", "t@y.service", OLD, "2", None, ())],
+    }
+    monkeypatch.setattr(pinning, "running_containers", lambda: running)
+    assert pin(tmp_path, ("t@.container", NEW), running=True)["services_to_restart"] == ["t@y.service"]
+    running["t@y.service"] = [Container("y", "t@y.service", NEW, "3", None, ())]
+    assert pin(tmp_path, ("t@.container", NEW), running=True)["services_to_restart"] == []
+    assert tree(tmp_path)["t@x.container.d/1.conf"] == own.encode()
+
+
+def test_an_image_that_is_tagged_anew_keeps_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "localhost/app:current"
+    lay(tmp_path, image_and_containers({"c.image": f"ImageTag={name}\n"}))
+    running = {"a.service": [Container("a", "a.service", name, "1", None, ())]}
+    monkeypatch.setattr(pinning, "running_containers", lambda: running)
+    done = pin(tmp_path, ("c.image", NEW), running=True)
+    assert done["services_to_restart"] == ["c-image.service", "a.service"], "it runs what had that name before"
+    done = pin(tmp_path, ("c.image", NEW), running=True)
+    assert (done["changed"], done["services_to_restart"]) == (False, [])
+
+
+def test_a_podman_that_does_not_answer_leaves_nothing_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_answer() -> None:
+        raise HomelabError("Cannot list the containers of this account: it is locked")
+
+    lay(tmp_path, {"a.container": UNIT})
+    before = tree(tmp_path)
+    monkeypatch.setattr(pinning, "running_containers", no_answer)
+    with pytest.raises(HomelabError, match="Cannot list"):
+        pin(tmp_path, ("a.container", NEW), running=True)
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("files", "pinned", "loaded", "needed"),
+    [
+        ({"a.container": f"[Container]\nImage={NEW}\n"}, "a.container", {"a": [f"Image={NEW}"]}, False),
+        ({"a.container": f"[Container]\nImage={NEW}\n"}, "a.container", {"a": [f"Image={OLD}"]}, True),
+        ({"a.container": f"[Container]\nImage={NEW}\n"}, "a.container", {}, True),
+        (
+            {"a.container": f"[Container]\nImage={NEW}\n"},
+            "a.container",
+            {"a": [f"Image={NEW}", "AutoUpdate=registry"]},
+            True,
+        ),
+        (
+            {"a.container": CONTAINER, "a.container.d/90-image-pin.conf": f"[Container]\nImage={NEW}\n"},
+            "a.container",
+            {"a": [f"Image={OLD}", f"Image={NEW}"]},
+            False,
+        ),
+        (
+            {"a.container": CONTAINER, "a.container.d/90-image-pin.conf": f"[Container]\nImage={NEW}\n"},
+            "a.container",
+            {"a": [f"Image={NEW}", f"Image={OLD}"]},
+            True,
+        ),
+        (
+            {"b.build": f"[Build]\nImageTag={NEW}\nImageTag={OLD}\nSetWorkingDirectory=unit\n"},
+            "b.build",
+            {"b-build": [f"ImageTag={OLD}", f"ImageTag={NEW}"]},
+            True,
+        ),
+        (
+            {"c.image": f"[Image]\nImage={NEW}\n", "a.container": "[Container]\nImage=c.image\n"},
+            "c.image",
+            {"c-image": [f"Image={NEW}"], "a": ["Image=c.image", "AutoUpdate=registry"]},
+            True,
+        ),
+        (
+            {"c.image": f"[Image]\nImage={NEW}\n", "a.container": "[Container]\nImage=c.image\n"},
+            "c.image",
+            {"c-image": [f"Image={NEW}"], "a": ["Image=c.image"]},
+            False,
+        ),
+    ],
+    ids=[
+        "same",
+        "old",
+        "never",
+        "auto_update",
+        "drop_in",
+        "old_drop_in",
+        "old_build",
+        "auto_update_of_runner",
+        "runner",
+    ],
+)
+def test_what_systemd_has_loaded_is_compared(
+    files: dict[str, str],
+    pinned: str,
+    loaded: dict[str, list[str]],
+    needed: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As after a run that was killed between the edit and the reload. Looking for any line that matches fails half of them."""
+    lay(tmp_path / "units", files)
+    (tmp_path / "generator").mkdir()
+    for service, lines in loaded.items():
+        section = f"[X-{'Build' if 'build' in service else 'Image' if 'image' in service else 'Container'}]"
+        text = "\n".join(["#", section, *lines, "[Unit]", f"Image={OLD}", ""])
+        (tmp_path / "generator" / f"{service}.service").write_text(text)
+    monkeypatch.setattr(Place, "generated", str(tmp_path / "generator"))
+    done = pin(tmp_path / "units", (pinned, NEW))
+    assert (done["changed"], done["daemon_reload_needed"]) == (False, needed)
 
 
 LINES = st.sampled_from(

@@ -198,6 +198,15 @@ def test_stopped_stops_what_runs_and_absent_removes_all():
     assert {change.path for change in plan(host, absent).changes} == set(REQUEST.everything)
 
 
+def test_stopped_clears_what_has_failed_and_is_then_done():
+    request = REQUEST._replace(state="stopped")
+    states = {one.name: UP._replace(active="failed", sub="failed") for one in SERVICES}
+    expected = {"net.network": "none", "database.container": "stop", "app.container": "stop"}
+    assert actions(seen(states=states), request) == expected
+    inactive = {name: state._replace(active="inactive", sub="dead") for name, state in states.items()}
+    assert actions(seen(states=inactive), request) == NONE
+
+
 def test_a_unit_that_a_killed_run_took_away_is_stopped_and_one_of_others_is_not():
     spare, theirs = service("spare.container"), service("theirs.container")
     loaded = {
@@ -293,6 +302,31 @@ def test_one_definition_per_name(tmp_path):
         seen(states={"app.service": UP._replace(fragment="/etc/systemd/user/app.service")})
     )
     assert "is masked" in refusal(seen(states={"app.service": UP._replace(load="masked")}))
+
+
+@pytest.mark.parametrize(
+    "dest", [f"{UNITS}/x.container", f"{UNITS}/app.container.d/1.conf", f"{SET}/deeper/x", "/srv/apps/x.network"]
+)
+def test_no_unit_among_the_files(dest):
+    """Nothing has checked it, and nothing is reloaded for it: a broken one would make every unit of its directory vanish."""
+    request = REQUEST._replace(files={dest: wanted(dest)})
+    assert f"{dest} of files would lie in " in refusal(seen(directories=[SET, "/srv/apps"]), request)
+    assert "name units in units" in refusal(seen(directories=["/srv/apps"]), request), (
+        "its own directory is not there yet"
+    )
+
+
+def test_files_may_lie_beside_the_units_and_not_behind_a_link_to_them(tmp_path):
+    searched, elsewhere = tmp_path / "systemd", tmp_path / "systemd-config"
+    searched.mkdir()
+    elsewhere.mkdir()
+    (tmp_path / "link").symlink_to(searched)
+    host = seen(directories=[str(searched)])
+    for place in (elsewhere, tmp_path):
+        path = str(place / "x.conf")
+        assert refuse(host, REQUEST._replace(files={path: wanted(path)})) == []
+    path = str(tmp_path / "link" / "x.container")
+    assert f"{path} of files would lie in {searched}" in refusal(host, REQUEST._replace(files={path: wanted(path)}))
 
 
 def test_the_generators_refusal_is_passed_on_and_an_old_one_of_others_is_not():
