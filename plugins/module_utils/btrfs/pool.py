@@ -80,7 +80,8 @@ class Pool:
         except OSError:  # not a Btrfs at all
             in_pool = False
         with os.scandir(descriptor) as entries:
-            occupied = any(entry.name != marker for entry in entries)
+            # A link or a directory of the marker's name is no marker.
+            occupied = any(entry.name != marker or not entry.is_file(follow_symlinks=False) for entry in entries)
         return Found(
             uid=status.st_uid,
             gid=status.st_gid,

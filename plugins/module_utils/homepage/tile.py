@@ -49,7 +49,7 @@ def ensure(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]:
     except HomelabError as exc:
         if not check:
             raise
-        return _unchecked(exc.message)
+        return {**_unchecked(exc.message), "changed": tile.state == "present"}
     return account.run_as(who, lambda: _ensure(parameters["path"], tile, check))
 
 

@@ -165,6 +165,10 @@ def test_what_differs_is_mended_and_data_stays(pool):
     [
         ("mkdir -p share/immich/media && touch share/immich/media/photo.jpg", "plain directory and not a subvolume"),
         (
+            "btrfs -q subvolume create share && btrfs -q subvolume create share/immich && ln -s /etc/passwd share/immich/.homelab-immich",
+            "holds data but no",
+        ),
+        (
             "btrfs -q subvolume create share && btrfs -q subvolume create share/immich && touch share/immich/x",
             "holds data but no",
         ),

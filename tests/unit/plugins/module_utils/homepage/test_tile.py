@@ -128,6 +128,10 @@ def test_a_missing_file_is_refused_except_in_check_mode_and_for_an_absent_tile(p
     assert not path.exists()
 
 
+def test_of_an_account_that_is_not_there_no_tile_is_taken_away(path):
+    assert not task(path, check=True, user="no-such-account", state="absent")["changed"]
+
+
 def test_an_account_that_is_not_there_yet_is_no_failure_in_check_mode(path):
     with pytest.raises(HomelabError):
         task(path, user="nobody-of-this-name")
