@@ -4,6 +4,10 @@
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/patriark-homelab
 PATH=$PATH:/usr/sbin:/sbin
 mkdir -p "$CACHE" tests/output
+# Held as long as anything of ./check or ./try works with the cache: ./try --down takes it away only when nobody else does.
+exec {CACHE_LOCK}>>"$CACHE.lock"
+flock --shared "$CACHE_LOCK"
+export CACHE_LOCK
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -20,8 +24,10 @@ need_packages() {
         exit 1
     fi
     say "Installing Debian packages: ${missing[*]}"
-    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300)
-    if ! { timeout 300 "${apt[@]}" update && timeout 900 "${apt[@]}" install --yes --no-install-recommends "${missing[@]}"; } \
+    local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300)
+    # Behind timeout, sudo could not ask for a password.
+    if ! { "${as_root[@]}" timeout 300 "${apt[@]}" update &&
+        "${as_root[@]}" timeout 900 "${apt[@]}" install --yes --no-install-recommends "${missing[@]}"; } \
         >tests/output/apt.log 2>&1 </dev/null; then
         tail -n 20 tests/output/apt.log >&2
         say "The packages could not be installed; the whole log: tests/output/apt.log"

@@ -46,13 +46,14 @@ def main() -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            parser.error("Another ./check runs in this checkout.")
+            parser.error("Another ./check runs in this checkout, or what a killed one left still does.")
         print(f"CHECK_SEED={seed} CHECK_SIZE={size} repeats this run's samples.", flush=True)
         _remove_hosts()  # a killed run may have left some
         for report in runner.LOGS.glob("*.xml"):
             report.unlink()  # of a run before
         try:
-            outcomes = runner.run(chosen, started=float(os.environ["CHECK_STARTED"]), ceiling=_CEILING[size])
+            started = float(os.environ["CHECK_STARTED"])
+            outcomes = runner.run(chosen, started, _CEILING[size], lock.fileno())
             if options.part == "full":
                 proofs.write(outcomes, seed)
             return 0 if all(outcome.passed for outcome in outcomes) else 1

@@ -50,8 +50,8 @@ def log_of(part: str, name: str) -> pathlib.Path:
     return LOGS / f"{part}-{name}.log".replace("/", "-")
 
 
-def run(steps: Sequence[Step], started: float, ceiling: float) -> list[Outcome]:
-    """Run all steps; print a line for each and the totals.
+def run(steps: Sequence[Step], started: float, ceiling: float, lock: int) -> list[Outcome]:
+    """Run all steps; print a line for each and the totals. What a killed run leaves at work keeps the lock, a descriptor.
 
     All times are since the machine's start, as /proc/uptime has them: the clock may be set meanwhile.
     """
@@ -60,17 +60,17 @@ def run(steps: Sequence[Step], started: float, ceiling: float) -> list[Outcome]:
     with _stopped_by_signals():
         together = [step for step in steps if not step.alone]
         with concurrent.futures.ThreadPoolExecutor(_LANES) as lanes:
-            results += lanes.map(lambda step: _run_step(step, end), together)
-        results += [_run_step(step, end) for step in steps if step.alone]
+            results += lanes.map(lambda step: _run_step(step, end, lock), together)
+        results += [_run_step(step, end, lock) for step in steps if step.alone]
     failed = sum(not outcome.passed for outcome in results)
     print(f"Whole run: {_now() - started:.0f} s")
     print(f"{len(results) - failed} passed, {failed} failed", flush=True)
     return results
 
 
-def _run_step(step: Step, end: float) -> Outcome:
+def _run_step(step: Step, end: float, lock: int) -> Outcome:
     start = _now()
-    trouble = _trouble(step, end) if not _stop.is_set() else "not started: stopped"
+    trouble = _trouble(step, end, lock) if not _stop.is_set() else "not started: stopped"
     seconds = _now() - start
     with _printing:
         verdict = "FAILED" if trouble else "passed"
@@ -81,7 +81,7 @@ def _run_step(step: Step, end: float) -> Outcome:
     return Outcome(step, not trouble, round(seconds, 1))
 
 
-def _trouble(step: Step, end: float) -> str:
+def _trouble(step: Step, end: float, lock: int) -> str:
     """What went wrong, or nothing."""
     step_end = min(_now() + step.seconds, end)
     with step.log.open("wb") as log:
@@ -98,6 +98,7 @@ def _trouble(step: Step, end: float) -> str:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=[lock],
             )
             _running.add(process)
             try:

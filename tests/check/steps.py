@@ -84,7 +84,7 @@ def benchmarks(size: str) -> list[Step]:
     runs = sorted(CHECKOUT.glob("tests/benchmarks/*/run.py"))
     minutes = 4 if size == "small" else 60
     return [
-        Step("benchmarks", run.parent.name, [[sys.executable, str(run), "--size", size]], minutes * _MINUTE, alone=True, env=_ANSIBLE)
+        Step("benchmarks", run.parent.name, [[*_AS_ROOT, sys.executable, str(run), "--size", size]], minutes * _MINUTE, alone=True, env=_ANSIBLE)
         for run in runs
     ]
 

@@ -65,7 +65,10 @@ def _parse() -> argparse.Namespace:
 
 def _become_root() -> None:
     kept = "--preserve-env=XDG_CACHE_HOME,HOME,PATH,TEST_HOST_PREFIX"
-    os.execvp("sudo", ["sudo", kept, sys.executable, *sys.argv])
+    try:
+        os.execvp("sudo", ["sudo", kept, sys.executable, *sys.argv])
+    except FileNotFoundError:
+        sys.exit("Throwaway hosts need root: run this as root, or install sudo.")
 
 
 if __name__ == "__main__":

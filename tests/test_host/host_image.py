@@ -34,6 +34,8 @@ chroot "$1" systemctl --quiet mask systemd-networkd-wait-online.service systemd-
 mkdir -p "$1/etc/systemd/system-generators"
 ln -s /dev/null "$1/etc/systemd/system-generators/systemd-fstab-generator"
 chroot "$1" systemctl --quiet disable systemd-networkd.service
+# Older Podman shows a privileged container the machine's own terminals, on which somebody may be logged in.
+chroot "$1" systemctl --quiet mask getty.target getty@.service autovt@.service console-getty.service serial-getty@.service
 chroot "$1" systemctl --quiet add-wants multi-user.target network-online.target
 chroot "$1" systemctl --quiet enable test-host-pool.service stand-in-registry.service ssh.service
 """

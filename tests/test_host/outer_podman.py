@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import pathlib
 import resource
@@ -109,13 +110,22 @@ def prepare() -> None:
         _start_holder()
     if NETWORK not in podman("network", "ls", "--format", "{{.Name}}").split():
         podman("network", "create", "--disable-dns", f"--subnet={_subnet()}", NETWORK)
+        _name_bridge()
+
+
+def _name_bridge() -> None:
+    """Podman takes the first name that is free just now, which is another network's as soon as that runs."""
+    path = _STORE / "networks" / f"{NETWORK}.json"
+    network = json.loads(path.read_text())
+    path.write_text(json.dumps({**network, "network_interface": f"homelab{MARK}"}))
 
 
 def remove_everything() -> None:
     """Take away what prepare() and the hosts made; the containers must be gone already."""
     if _RUN.is_dir() and (_holder() or not _machine_is_bare()):
         subprocess.run(argv("network", "rm", "--force", NETWORK), check=False, capture_output=True)
-        subprocess.run(argv("system", "reset", "--force"), check=False, capture_output=True)
+    # Not by podman system reset, which takes virtual machines and build caches of the machine's own Podman along.
+    subprocess.run(["umount", _STORE / "overlay"], check=False, capture_output=True)
     _kill_orphans()
     if holder := _holder():
         os.kill(holder, signal.SIGKILL)
@@ -165,6 +175,9 @@ def _kill_orphans() -> None:
     """End containers whose namespace holder was killed: Podman could no longer see their mounts."""
     for pidfile in (_RUN / "containers").glob("overlay-containers/*/userdata/pidfile"):
         try:
-            os.kill(int(pidfile.read_text()), signal.SIGKILL)
+            pid = int(pidfile.read_text())
+            # Process numbers are used again: it has to have its root in our store.
+            if str(_STORE) in pathlib.Path(f"/proc/{pid}/mountinfo").read_text():
+                os.kill(pid, signal.SIGKILL)
         except (OSError, ValueError):
             continue

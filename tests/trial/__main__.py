@@ -10,6 +10,8 @@ their registries answer within seconds, and the stand-ins of tests/stand_ins whe
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -19,7 +21,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import services
@@ -46,12 +48,29 @@ def main() -> int:
 
 
 def _up() -> int:
+    with _alone() as lock:
+        return _brought_up(lock)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[int]:
+    """Hold this checkout's host against another ./try; the descriptor of the lock, for what is to keep it."""
+    with open(_FILES.parents[1] / "try.lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Another ./try is at work in this checkout; waiting for it.", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock.fileno()
+
+
+def _brought_up(lock: int) -> int:
     start = time.monotonic()
     host = _host()
     if not host:
         return 1
     print(f"Host    {host['name']}: SSH on {host['address']}:{host['ssh_port']} ({time.monotonic() - start:.1f} s)\n", flush=True)
-    seconds = _play(host)
+    seconds = _play(host, lock)
     if seconds is None:
         print("\nThe run failed; the reason is above. ./try goes on where it stopped, ./try --shell looks at the host.")
         return 1
@@ -94,8 +113,8 @@ def _registries_answer() -> bool:
     return True
 
 
-def _play(host: Mapping[str, Any]) -> dict[str, float] | None:
-    """Run the playbook; the seconds that each role took, or None when it failed."""
+def _play(host: Mapping[str, Any], lock: int) -> dict[str, float] | None:
+    """Run the playbook; the seconds that each role took, or None when it failed. It keeps the lock where this is killed."""
     summary = _FILES / "summary.json"
     command = [
         "ansible-playbook",
@@ -108,30 +127,42 @@ def _play(host: Mapping[str, Any]) -> dict[str, float] | None:
         "ANSIBLE_STDOUT_CALLBACK": "progress",
         "PROGRESS_SUMMARY": str(summary),
     }
-    if subprocess.run(command, env={**os.environ, **settings}, check=False).returncode:
+    if subprocess.run(command, env={**os.environ, **settings}, check=False, pass_fds=[lock]).returncode:
         return None
     seconds: dict[str, float] = json.loads(summary.read_text())
     return seconds
 
 
 def _down() -> int:
-    if status := subprocess.run([*_HOST, "down", _NAME], check=False).returncode:
-        return status
-    others = sorted(path.name for path in _FILES.parent.glob("*/host.json")) if _FILES.parent.is_dir() else []
-    if not others:
-        subprocess.run([*_HOST, "down", "--all"], check=True)
-        shutil.rmtree(CHECKOUT / "tests" / "output", ignore_errors=True)
-    if others or any(pathlib.Path("/run/homelab-test-hosts").glob("*/")):
+    with _alone():
+        if status := subprocess.run([*_HOST, "down", _NAME], check=False).returncode:
+            return status
+        others = sorted(path.name for path in _FILES.parent.glob("*/host.json")) if _FILES.parent.is_dir() else []
+        shared = others or not _nobody_else_works()
+        if not shared:
+            subprocess.run([*_HOST, "down", "--all"], check=True)
+            shutil.rmtree(CHECKOUT / "tests" / "output", ignore_errors=True)
+    # Of each checkout that has hosts, also of those that do not run since the machine was started.
+    if shared or any(pathlib.Path("/var/lib/homelab-test-hosts").glob("*/")):
         print(f"The host is gone. {_CACHE} stays, for other test hosts on this machine live on it.")
         return 0
     packages = _CACHE / "installed-packages"
     names = sorted(set(packages.read_text().split())) if packages.exists() else []
     as_root = [] if os.geteuid() == 0 else ["sudo"]  # images are made by root
-    subprocess.run([*as_root, "rm", "-rf", str(_CACHE)], check=True)
+    subprocess.run([*as_root, "rm", "-rf", str(_CACHE), f"{_CACHE}.lock"], check=True)
     print(f"The host, its images and {_CACHE} are gone.")
     if names:
         print(f"These packages were installed for it and stay: {' '.join(names)}")
     return 0
+
+
+def _nobody_else_works() -> bool:
+    """Whether no other ./check or ./try of this person is at work, in whatever checkout; from now on none can begin."""
+    try:
+        fcntl.flock(int(os.environ["CACHE_LOCK"]), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 if __name__ == "__main__":
