@@ -309,6 +309,8 @@ class _Reader:
             while not self.is_space(stop) and self.text[stop] not in _FLOW_INDICATORS:
                 stop += 1
             word = self.text[at:stop]
+            if PLACEHOLDER.match(self.text, stop):
+                self.fail(at, "the name of an anchor or tag goes on in a placeholder: put a blank between the two")
             if word[0] == "&":
                 if anchor or len(word) == 1:
                     self.fail(at, "an anchor has no name, or a value has two")
@@ -370,6 +372,9 @@ class _Reader:
         target = self.anchors.get(self.text[at + 1:end])
         if target is None:
             self.fail(at, "an alias names an anchor that is not above it")
+        if target.style in ("|", ">") and any(char in _BREAKS for char in self.text[target.start:target.body]):
+            # js-yaml tries a mapping there first, and leaves the anchor on it.
+            self.fail(at, f"an alias names an anchor that stands on a line above its {target.style}, which Homepage loses: put both on one line")
         return Node("alias", at, end, at, target=target)
 
     def flow_next(self, at: int) -> int:
@@ -420,6 +425,8 @@ class _Reader:
         if body == start:
             return self.flow(start, parent, True)
         at = self.flow_next(body)
+        if any(char in _BREAKS for char in self.text[body:at]):
+            self.fail(start, "an anchor or a tag between braces stands at a line's end: put it on the line of its value")
         if self.text[at] in ",:]}":
             return self.finish(Node("scalar", start, body, body), start, anchor, tag)
         return self.finish(self.flow(at, parent, True), start, anchor, tag)
@@ -498,8 +505,7 @@ class _Reader:
                 break
             if parent < 0:
                 self.fail(at, "the file is a text of several lines and not a list")
-            if not inside:
-                self.no_tabs(at)
+            self.no_tabs(at)
             if self.plain_line(at, inside) == at:
                 break
             lines.append("\n" * (self.line(at) - self.line(first_break) - 1) or " ")

@@ -412,6 +412,18 @@ EMPTY = (
 
 ANCHORS = (
     Case(
+        "anchor with a placeholder right behind it",
+        "the anchor is read without what Homepage puts in place of the placeholder before it reads, so that the alias names another one",
+        "- Media:\n    - Immich: &i{{HOMEPAGE_VAR_X}}\n    - Copy: *i\n",
+        refused=(2, "goes on in a placeholder"),
+    ),
+    Case(
+        "anchor on a line above a text of lines",
+        "a reader that follows YAML takes the alias for the text, of which js-yaml makes an empty mapping",
+        "- Media:\n    - Immich: &i\n       |\n    - Copy: *i\n",
+        refused=(4, "stands on a line above its |"),
+    ),
+    Case(
         "alias for a widget",
         "the edit changes the mapping that every alias shares",
         "- Other:\n    - A:\n        widget: &w\n          type: a\n- Media:\n    - Immich:\n        widget: *w\n",
