@@ -204,7 +204,6 @@ class Placing:
             for path in {os.path.dirname(place) for place in entry.places}:
                 self._enter(path, directories, stack)
             self._staging.settle_entry(entry)
-        remove(self._staging.descriptor, entry.staged)
         # One that was removed meanwhile is nobody's loss.
         if self._staging.has_place(entry, entry.old):
             self._not_done.add(self._tree.shown(entry.places[0]), *MEANWHILE)
